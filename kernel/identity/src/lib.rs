@@ -1,0 +1,6 @@
+
+pub mod jwt;
+pub mod oidc;
+pub mod password;
+pub mod tokens;
+pub mod totp;

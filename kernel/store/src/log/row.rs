@@ -1,0 +1,71 @@
+//! An event on its way into the table, and its place in the chain.
+
+use plinth_core::{Cause, EventId, NewEvent, TenantId, Timestamp, World};
+use ring::digest;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use uuid::Uuid;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub id: EventId,
+    pub tenant: TenantId,
+    pub subject: String,
+    pub expected_version: Option<u64>,
+    pub kind: &'static str,
+    pub time: Timestamp,
+    pub actor: String,
+    pub impersonator: Option<Uuid>,
+    pub correlation: Option<Arc<str>>,
+    pub origin: Option<Arc<str>>,
+    pub data: Box<RawValue>,
+}
+
+/// The last link of a chain.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link {
+    pub position: i64,
+    pub hash: [u8; 32],
+}
+
+impl Row {
+    pub fn new(world: &World, tenant: TenantId, cause: &Cause, event: NewEvent) -> Self {
+        Self {
+            id: world.mint(),
+            tenant,
+            subject: event.subject,
+            expected_version: event.expected_version,
+            kind: event.kind,
+            time: world.now(),
+            actor: cause.actor.to_string(),
+            impersonator: cause.impersonator.map(|user| user.uuid()),
+            correlation: Some(cause.correlation.clone()),
+            origin: cause.origin.clone(),
+            data: event.data,
+        }
+    }
+
+    /// Each field is preceded by its length, so that no two rows spell the same bytes.
+    pub fn hash(&self, version: u64, previous: Option<&[u8; 32]>) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        let mut field = |bytes: &[u8]| {
+            context.update(&(bytes.len() as u32).to_be_bytes());
+            context.update(bytes);
+        };
+        field(previous.map_or(&[][..], |hash| hash));
+        field(self.id.uuid().as_bytes());
+        field(self.tenant.uuid().as_bytes());
+        field(self.subject.as_bytes());
+        field(&version.to_be_bytes());
+        field(self.kind.as_bytes());
+        field(&self.time.millis().to_be_bytes());
+        field(self.actor.as_bytes());
+        field(self.impersonator.as_ref().map_or(&[][..], |id| id.as_bytes()));
+        field(self.correlation.as_deref().unwrap_or_default().as_bytes());
+        field(self.origin.as_deref().unwrap_or_default().as_bytes());
+        field(self.data.get().as_bytes());
+        let mut hash = [0; 32];
+        hash.copy_from_slice(context.finish().as_ref());
+        hash
+    }
+}
