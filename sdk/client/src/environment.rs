@@ -48,6 +48,7 @@ impl Default for SystemEnvironment {
 }
 
 impl Environment for SystemEnvironment {
+    #[expect(clippy::disallowed_methods, reason = "this is where the client's time comes from")]
     fn now(&self) -> Timestamp {
         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))

@@ -19,12 +19,14 @@ pub struct Reply<T> {
     /// Quote it when you ask for help.
     pub request_id: Option<String>,
     pub rate_limit: Option<RateLimit>,
+    /// The call was made before under this Idempotency-Key; this is the answer of that time.
+    pub replayed: bool,
 }
 
 impl<T> Reply<T> {
     pub(crate) fn new(body: T, meta: Meta) -> Self {
-        let Meta { status, etag, position, request_id, rate_limit, .. } = meta;
-        Self { body, status, etag, position, request_id, rate_limit }
+        let Meta { status, etag, position, request_id, rate_limit, replayed, .. } = meta;
+        Self { body, status, etag, position, request_id, rate_limit, replayed }
     }
 }
 
@@ -36,6 +38,7 @@ pub struct Meta {
     pub position: Option<String>,
     pub request_id: Option<String>,
     pub rate_limit: Option<RateLimit>,
+    pub replayed: bool,
     /// How long to stay away, when the server asked for it.
     pub retry_after: Option<Duration>,
 }
@@ -47,8 +50,9 @@ impl Meta {
             status,
             etag: text("etag").map(str::to_owned),
             position: text("plinth-position").map(str::to_owned),
-            request_id: text("plinth-request-id").or_else(|| text("x-request-id")).map(str::to_owned),
+            request_id: text("request-id").or_else(|| text("x-request-id")).map(str::to_owned),
             rate_limit: text("ratelimit").and_then(|limit| RateLimit::read(limit, text("ratelimit-policy"))),
+            replayed: text("idempotent-replayed") == Some("true"),
             retry_after: text("retry-after").and_then(|value| retry_after(value, now)),
         }
     }

@@ -42,7 +42,7 @@ impl Drop for Entry {
 
 impl MasterKeys {
     /// Reads a key set; `origin` names the source in errors.
-    pub(super) fn from_text(text: &str, origin: &str) -> Result<Self, SourceError> {
+    pub fn from_text(text: &str, origin: &str) -> Result<Self, SourceError> {
         parse(text).map_err(|reason| SourceError::Text { origin: origin.to_owned(), reason })
     }
 

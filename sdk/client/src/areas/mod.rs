@@ -1,6 +1,6 @@
 //! The areas of the API by name, one file each.
 //!
-//! Every method gives a [`RequestBuilder`](crate::RequestBuilder) that can still be changed (`if_match`, `dry_run`, an
+//! Every method gives a [`RequestBuilder`] that can still be changed (`if_match`, `dry_run`, an
 //! `idempotency_key`) and is sent by awaiting it.
 
 mod api_keys;

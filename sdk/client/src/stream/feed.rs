@@ -208,7 +208,7 @@ impl Feed {
             request = request.tenant(tenant);
         }
         if !self.position.is_empty() {
-            
+            request = request.header("last-event-id", &self.position);
         }
         request.into_call().map(|(_, call)| call)
     }

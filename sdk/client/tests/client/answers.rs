@@ -16,6 +16,7 @@ async fn a_reply_tells_what_its_headers_mean() {
         for (name, value) in [
             ("etag", "\"v3\""),
             ("plinth-position", "4711"),
+            ("idempotent-replayed", "true"),
             ("ratelimit", "\"key\";r=9;t=5"),
             ("ratelimit-policy", "\"key\";q=10;w=60"),
         ] {
@@ -31,6 +32,7 @@ async fn a_reply_tells_what_its_headers_mean() {
     assert_eq!(reply.etag.as_deref(), Some("\"v3\""));
     assert_eq!(reply.position.as_deref(), Some("4711"));
     assert_eq!(reply.request_id.as_deref(), Some("req_1"));
+    assert!(reply.replayed);
     let limit = RateLimit {
         policy: "key".into(),
         remaining: 9,
@@ -97,7 +99,7 @@ async fn a_redirect_is_not_followed_but_explained() {
 async fn a_body_beyond_the_limit_is_refused_whether_its_length_is_told_or_not() {
     let server = Server::start(|seen, _| async move {
         let text = "1".repeat(100);
-        if seen.path.ends_with("told") {
+        if seen.path.ends_with("/known") {
             answer(200, "application/json", text)
         } else {
             let pieces =
@@ -108,7 +110,7 @@ async fn a_body_beyond_the_limit_is_refused_whether_its_length_is_told_or_not() 
     .await;
     let (builder, _) = builder(&server);
     let client = builder.max_body(99).build().expect("a client");
-    for path in ["told", "untold"] {
+    for path in ["known", "unknown"] {
         let error = client.request(Method::GET, path).send_raw().await.expect_err("too large");
         assert!(matches!(error, Error::TooLarge { limit: 99, .. }), "{path}: {error:?}");
         assert_eq!(error.request_id(), Some("req_1"));
@@ -126,6 +128,7 @@ async fn an_empty_answer_needs_no_body() {
     let (client, _) = client(&server);
     let reply = client.request(Method::DELETE, "x").send_empty().await.expect("done");
     assert_eq!(reply.status, StatusCode::NO_CONTENT);
+    assert!(!reply.replayed);
     client.request(Method::POST, "x").empty().await.expect("a body is ignored");
 }
 
@@ -133,7 +136,7 @@ async fn an_empty_answer_needs_no_body() {
 async fn the_request_id_of_a_problem_stands_in_for_a_missing_header() {
     let server = Server::start(|_, _| async {
         let mut response = problem(403, "forbidden");
-        response.headers_mut().remove("plinth-request-id");
+        response.headers_mut().remove("request-id");
         response
     })
     .await;

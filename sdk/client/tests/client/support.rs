@@ -165,7 +165,7 @@ pub fn client(server: &Server) -> (Client, Arc<TestEnvironment>) {
 
 pub fn answer(status: u16, content_type: &str, body: impl Into<Body>) -> Response {
     let response = Response::builder().status(status).header("content-type", content_type);
-    response.header("plinth-request-id", "req_1").body(body.into()).expect("a response")
+    response.header("request-id", "req_1").body(body.into()).expect("a response")
 }
 
 pub fn ok(body: &Value) -> Response {

@@ -1,0 +1,5 @@
+//! People: registration, passwords, one-time tokens.
+
+pub mod login;
+pub mod one_time;
+pub mod register;

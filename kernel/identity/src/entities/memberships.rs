@@ -1,0 +1,25 @@
+//! Which people belong to a tenant, and in which roles.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "memberships")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub tenant: Uuid,
+    pub user_id: Uuid,
+    pub roles: String,
+    pub joined_at: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl plinth_store::TenantOwned for Entity {
+    fn tenant_column() -> Column {
+        Column::Tenant
+    }
+}

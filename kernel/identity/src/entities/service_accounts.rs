@@ -1,0 +1,27 @@
+//! Machine identities of a tenant.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "service_accounts")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub tenant: Uuid,
+    pub name: String,
+    pub description: Option<String>,
+    pub roles: String,
+    pub enabled: bool,
+    pub created_at: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl plinth_store::TenantOwned for Entity {
+    fn tenant_column() -> Column {
+        Column::Tenant
+    }
+}

@@ -1,0 +1,14 @@
+//! From credentials to tokens, and from tokens back to who calls.
+
+mod authenticator;
+mod cache;
+mod open;
+mod refresh;
+mod resolve;
+pub mod signing;
+
+pub use cache::PrincipalCache;
+pub use open::{Device, Opened, open};
+pub use open::access_token;
+pub use refresh::{Error as RefreshError, Refreshed, refresh, revoke};
+pub use resolve::role_permissions;
