@@ -13,6 +13,7 @@
 //! * `access/`: roles, service accounts, API keys, impersonation
 //! * `routes/`: one file an endpoint
 
+mod access;
 mod accounts;
 mod config;
 pub mod entities;
@@ -24,6 +25,9 @@ pub mod password;
 pub mod permissions;
 mod routes;
 mod sessions;
+mod tenancy;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
 pub mod totp;
 mod view;

@@ -43,3 +43,41 @@ async fn handler(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{PASSWORD, apps};
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn the_right_password_signs_in_and_all_else_is_answered_alike() {
+        for test in apps().await {
+            let owner = test.owner().await;
+            let login = |email: &str, password: &str| {
+                test.app.post("/api/v1/auth/login").json(&json!({ "email": email, "password": password })).send()
+            };
+            let signed_in = login(&owner.email, PASSWORD).await.expect(200);
+            assert_eq!(signed_in["tenant"]["id"], owner.tenant);
+            let wrong = login(&owner.email, "wrong password").await.refused(401, "invalid_credentials");
+            let unknown = login("nobody@example.com", PASSWORD).await.refused(401, "invalid_credentials");
+            assert_eq!(wrong["detail"], unknown["detail"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn too_many_failures_lock_the_account_for_a_while() {
+        for test in apps().await {
+            let owner = test.owner().await;
+            let login = |password: &str| {
+                test.app.post("/api/v1/auth/login").json(&json!({ "email": owner.email, "password": password })).send()
+            };
+            for _ in 0..10 {
+                login("wrong password").await.refused(401, "invalid_credentials");
+            }
+            login(PASSWORD).await.refused(401, "invalid_credentials");
+            assert_eq!(test.mail_to(&owner.email).await.0, "account_locked");
+            test.advance(16 * 60).await;
+            login(PASSWORD).await.expect(200);
+        }
+    }
+}

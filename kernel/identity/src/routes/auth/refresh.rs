@@ -43,3 +43,49 @@ async fn handler(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::apps;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn a_second_use_ends_the_session_at_once() {
+        for test in apps().await {
+            let owner = test.owner().await;
+            let refresh = |token: &str| test.app.post("/api/v1/auth/refresh").json(&json!({ "refresh_token": token })).send();
+            let pair = refresh(&owner.refresh_token).await.expect(200);
+            let access = pair["access_token"].as_str().unwrap();
+            test.app.get("/api/v1/me").token(access).send().await.expect(200);
+            refresh(&owner.refresh_token).await.refused(401, "token_reused");
+            refresh(pair["refresh_token"].as_str().unwrap()).await.refused(401, "token_revoked");
+            test.app.get("/api/v1/me").token(access).send().await.refused(401, "token_revoked");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lost_reply_gets_the_same_pair_for_a_minute() {
+        for test in apps().await {
+            let owner = test.owner().await;
+            let refresh = || {
+                let request = test.app.post("/api/v1/auth/refresh").json(&json!({ "refresh_token": owner.refresh_token }));
+                request.header("idempotency-key", "one").send()
+            };
+            let first = refresh().await.expect(200);
+            assert_eq!(first, refresh().await.expect(200));
+            test.advance(61).await;
+            refresh().await.refused(401, "token_reused");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_expired_access_token_says_so() {
+        for test in apps().await {
+            let owner = test.owner().await;
+            test.advance(601).await;
+            test.app.get("/api/v1/me").token(&owner.token).send().await.refused(401, "token_expired");
+            test.app.get("/api/v1/me").token("garbage").send().await.refused(401, "token_invalid");
+            test.app.get("/api/v1/me").send().await.refused(401, "authentication_needed");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+use plinth_gateway::Endpoint;
+
+use crate::Identity;
+
+pub fn endpoints() -> Vec<Endpoint<Identity>> {
+    Vec::new()
+}
