@@ -43,7 +43,7 @@ impl World {
         self.clock.advance(by)
     }
 
-    pub fn random(&self) -> &dyn SecureRandom {
+    pub fn random(&self) -> &(dyn SecureRandom + Sync) {
         &*self.random
     }
 

@@ -115,6 +115,11 @@ impl Edge {
         self.routes.by_index(index).map(|route| format!("{} {}", route.method(), route.template()))
     }
 
+    /// The OpenAPI document, as it is served.
+    pub fn openapi(&self) -> &[u8] {
+        &self.openapi
+    }
+
     /// Waits until every change that is under way has ended.
     pub async fn settle(&self) {
         self.changes.close();

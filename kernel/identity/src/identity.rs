@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use plinth_core::{Cause, PermissionInfo, World};
+use plinth_core::{Cause, Fault, PermissionInfo, World};
+use plinth_gateway::Edge;
 use plinth_store::{Invalidation, Store};
 
 use crate::{
@@ -101,6 +102,16 @@ impl Identity {
 
     pub(crate) fn vocabulary(&self) -> &[PermissionInfo] {
         self.inner.vocabulary.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Writes down what API keys did; `all` includes the minute that has not ended.
+    pub async fn flush_usage(&self, edge: &Edge, all: bool) -> Result<u64, Fault> {
+        crate::access::usage::flush(self, edge, all).await
+    }
+
+    /// Erases every tenant whose grace has ended.
+    pub async fn erase_due_tenants(&self) -> Result<u64, Fault> {
+        crate::tenancy::erasure::erase_due(self).await
     }
 
     async fn reload_signing_keys(self) {

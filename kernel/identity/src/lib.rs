@@ -14,6 +14,7 @@
 //! * `routes/`: one file an endpoint
 
 mod access;
+pub mod administration;
 mod accounts;
 mod config;
 pub mod entities;

@@ -1,12 +1,18 @@
 //! Rows as the API shows them.
 
 use plinth_core::{
-    Fault, OrganizationId, TenantId, Timestamp, UserId,
+    Fault, Id, IdKind, OrganizationId, TenantId, Timestamp, UserId,
     api::{
         tenants::{Limits, Organization, Settings, Tenant, TenantState},
         users::User,
     },
 };
+use plinth_gateway::Asked;
+use sea_orm::{
+    ColumnTrait, Condition, ExprTrait,
+    sea_query::{Func, LikeExpr},
+};
+use uuid::Uuid;
 
 use crate::entities::{organizations, tenants, users};
 
@@ -75,3 +81,21 @@ pub fn organization(row: &organizations::Model) -> Organization {
     }
 }
 
+
+/// The rows whose column holds a text, whatever the case of its letters.
+pub fn holding(column: impl ColumnTrait, text: &str) -> Condition {
+    let pattern = |text: &str| {
+        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        LikeExpr::new(format!("%{escaped}%")).escape('\\')
+    };
+    // SQLite turns letters of ASCII only to lower case, so the text as it was typed is looked for besides.
+    Condition::any()
+        .add(Func::lower(column.into_expr()).like(pattern(&text.to_lowercase())))
+        .add(column.into_expr().like(pattern(text)))
+}
+
+/// The ids that a list is narrowed to. One that cannot be read is one that no row has.
+pub fn asked_ids<K: IdKind>(asked: &Asked) -> Option<Vec<Uuid>> {
+    let ids = asked.ids.as_ref()?;
+    Some(ids.iter().filter_map(|id| id.parse::<Id<K>>().ok()).map(Id::uuid).collect())
+}

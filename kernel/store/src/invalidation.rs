@@ -1,6 +1,6 @@
 //! "What you remember of this is old": told to every node when a change is committed.
 
-use plinth_core::{KeyId, SessionId, TenantId, UserId};
+use plinth_core::{KeyId, ServiceAccountId, SessionId, TenantId, UserId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +10,8 @@ pub enum Invalidation {
     Key(KeyId),
     /// Profile, password or state of a person.
     User(UserId),
+    /// Roles or state of a machine identity.
+    ServiceAccount(ServiceAccountId),
     /// State, limits, settings, roles or members of a tenant.
     Tenant(TenantId),
     SigningKeys,

@@ -197,6 +197,26 @@ impl Store {
         matches!(self.inner.backend, Backend::Postgres { .. })
     }
 
+    /// What the database is, for people.
+    pub fn kind(&self) -> &'static str {
+        if self.is_postgres() { "PostgreSQL" } else { "SQLite" }
+    }
+
+    /// How many milliseconds the host's clock is ahead of what the database knows: its own clock, or the last thing
+    /// that was written to a file.
+    pub async fn clock_difference(&self, tx: &SystemTx) -> Result<i64, Error> {
+        let now = self.world().now().millis();
+        let (query, backend) = if self.is_postgres() {
+            ("select (extract(epoch from clock_timestamp()) * 1000)::bigint", DbBackend::Postgres)
+        } else {
+            ("select max(time) from events", DbBackend::Sqlite)
+        };
+        let row = tx.query_one_raw(Statement::from_string(backend, query)).await?;
+        let known: Option<i64> = row.map(|row| row.try_get_by(0)).transpose()?.flatten();
+        // The past is no reason to worry for a file; an event from the future is.
+        Ok(known.map_or(0, |known| if self.is_postgres() { now - known } else { (now - known).min(0) }))
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), Error> {
         match &self.inner.backend {

@@ -41,6 +41,12 @@ pub struct OutboxMail {
     pub created_at: Timestamp,
 }
 
+/// The newest mails.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Outbox {
+    pub data: Vec<OutboxMail>,
+}
+
 /// Moves the clock of a development kernel forward.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

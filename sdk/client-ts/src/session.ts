@@ -43,6 +43,9 @@ const states = new WeakMap<TokenStore, StoreState>();
 /** Renewing shortly before expiry spares the round trip of a refusal; the time covers a slow call under way. */
 const REFRESH_MARGIN_MS = 30_000;
 
+/** Longer than a browser takes to tell the other tabs; lost only where the turn before brought nothing. */
+const SETTLE_MS = 500;
+
 /** Each round means that somebody else changed the tokens; more than a few in a row is a broken store. */
 const MOST_ROUNDS = 5;
 
@@ -98,7 +101,7 @@ export class Session {
   /** Tokens other than the refused ones: from a refresh, or because somebody else has just done it. */
   refresh(refused: string | null, signal?: AbortSignal): Promise<TokenSet | null> {
     const state = this.#state;
-    state.inFlight ??= withTurn(this.#store.lockName, () => this.#renew(refused)).finally(() => {
+    state.inFlight ??= this.#takeTurn(refused).finally(() => {
       state.inFlight = undefined;
     });
     return abandonable(state.inFlight, signal);
@@ -124,6 +127,29 @@ export class Session {
   close(): void {
     this.#unsubscribe?.();
     this.#state.listeners.delete(this.#onSignedOut);
+  }
+
+  async #takeTurn(refused: string | null): Promise<TokenSet | null> {
+    const before = await this.#store.get();
+    return withTurn(this.#store.lockName, async (waited) => {
+      if (waited && before !== null) await this.#changeArrives(before);
+      return this.#renew(refused);
+    });
+  }
+
+  /** Whoever had the turn before has changed the store, but browsers tell other tabs of it a moment later. */
+  #changeArrives(before: TokenSet): Promise<void> {
+    return new Promise((resolve) => {
+      const stop: (() => void)[] = [];
+      const done = () => {
+        for (const each of stop) each();
+        resolve();
+      };
+      const unsubscribe = this.#store.subscribe?.(done);
+      if (!unsubscribe) return resolve();
+      stop.push(unsubscribe, this.#clock.after(SETTLE_MS, done));
+      Promise.resolve(this.#store.get()).then((now) => sameGrant(now, before) || done(), done);
+    });
   }
 
   async #renew(refused: string | null): Promise<TokenSet | null> {
@@ -171,7 +197,8 @@ export class Session {
 
   async #stillHolds(held: TokenSet): Promise<boolean> {
     const now = await this.#store.get();
-    return now !== null && now.refreshToken === held.refreshToken && now.refreshKey === held.refreshKey;
+    // With a cookie the key changes whenever any tab refreshes, and each tab needs an access token of its own.
+    return this.cookies ? now !== null : sameGrant(now, held);
   }
 
   #isDue(held: TokenSet): boolean {
@@ -205,6 +232,10 @@ export class Session {
     this.#signedIn = held !== null;
     if (ended) this.#onSignedOut({ reason: "elsewhere" });
   }
+}
+
+function sameGrant(a: TokenSet | null, b: TokenSet): boolean {
+  return a !== null && a.refreshToken === b.refreshToken && a.refreshKey === b.refreshKey;
 }
 
 /** A store that cannot be read fails the next call, where somebody sees it; here nobody waits. */

@@ -28,15 +28,17 @@ export function localStorageStore(storageKey: string = DEFAULT_STORAGE_KEY): Tok
       if (tokens === null) localStorage.removeItem(storageKey);
       else localStorage.setItem(storageKey, JSON.stringify(tokens));
     },
-    subscribe: (onChange) => {
-      // The browser sends this event to the other tabs only; `key` is null when everything was cleared.
-      const listener = (event: StorageEvent) => {
-        if (event.storageArea === localStorage && (event.key === storageKey || event.key === null)) onChange();
-      };
-      addEventListener("storage", listener);
-      return () => removeEventListener("storage", listener);
-    },
+    subscribe: (onChange) => onStorage(storageKey, onChange),
   };
+}
+
+/** The browser sends this event to the other tabs only; its `key` is null when everything was cleared. */
+function onStorage(storageKey: string, listener: (value: string | null) => void): () => void {
+  const hear = (event: StorageEvent) => {
+    if (event.storageArea === localStorage && (event.key === storageKey || event.key === null)) listener(event.newValue);
+  };
+  addEventListener("storage", hear);
+  return () => removeEventListener("storage", hear);
 }
 
 /** Anything that is not a token set counts as signed out: what else could the client do with it? */
@@ -58,11 +60,18 @@ function readTokens(text: string | null): TokenSet | null {
  */
 export function cookieStore(name: string = "plinth.cookie"): TokenStore {
   requireLocalStorage("cookieStore");
-  let held: TokenSet | null = { accessToken: null, expiresAt: 0 };
+  const unknown: TokenSet = { accessToken: null, expiresAt: 0 };
+  let held: TokenSet | null = unknown;
   return {
     cookies: true,
     lockName: `plinth:${name}`,
     get: () => (held === null ? null : { ...held, refreshKey: sharedKey(name) }),
+    subscribe: (onChange) =>
+      onStorage(name, (key) => {
+        // The key comes and goes with the session: another tab has signed out, or in again.
+        held = key === null ? null : (held ?? unknown);
+        onChange();
+      }),
     set: (tokens) => {
       if (tokens === null) localStorage.removeItem(name);
       else if (tokens.refreshKey !== undefined) localStorage.setItem(name, tokens.refreshKey);

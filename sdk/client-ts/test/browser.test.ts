@@ -73,13 +73,10 @@ const me = (page: Page) => page.evaluate(() => scope.client.auth.me().then((answ
 const meTimes = (page: Page, times: number) =>
   page.evaluate((times) => Promise.all(Array.from({ length: times }, () => scope.client.auth.me())).then((all) => all.length), times);
 
-/** Holds every refresh until the platform has refused `count` calls, so that all of them want one. */
-function holdRefreshUntil(fake: FakePlinth, count: number): void {
-  const refused = gate();
+/** Holds every refresh until another tab wants one too and waits for its turn. */
+function holdRefreshUntilWaiting(fake: FakePlinth, page: Page): void {
   fake.beforeRefresh = async () => {
-    while (fake.requests(ME).length < count) await new Promise((resolve) => setImmediate(resolve));
-    refused.open();
-    await refused.opened;
+    await page.waitForFunction(async () => ((await navigator.locks.query()).pending ?? []).length > 0);
   };
 }
 
@@ -98,7 +95,7 @@ test("two tabs with many refused calls cause exactly one refresh", async (t) => 
   const [first, second] = [await open("localStorage"), await open("localStorage")];
   await signIn(first);
   fake.tokens.expireAll();
-  holdRefreshUntil(fake, 10);
+  holdRefreshUntilWaiting(fake, first);
   assert.deepEqual(await Promise.all([meTimes(first, 5), meTimes(second, 5)]), [5, 5]);
   assert.equal(fake.requests(REFRESH).length, 1);
 });
@@ -108,7 +105,11 @@ test("two tabs without Web Locks refresh under one key, and nobody is signed out
   const [first, second] = [await open("localStorage", { locks: false }), await open("localStorage", { locks: false })];
   await signIn(first);
   fake.tokens.expireAll();
-  holdRefreshUntil(fake, 2);
+  const bothAsked = gate();
+  fake.beforeRefresh = () => {
+    if (fake.requests(REFRESH).length === 2) bothAsked.open();
+    return bothAsked.opened;
+  };
   assert.deepEqual(await Promise.all([me(first), me(second)]), [["owner"], ["owner"]]);
   const keys = new Set(fake.requests(REFRESH).map((seen) => seen.headers["idempotency-key"]));
   assert.equal(keys.size, 1);
@@ -135,8 +136,11 @@ test("cookie mode: the refresh token is out of reach, a reload and a second tab 
   assert.doesNotMatch(reachable, /refresh-\d|access-\d/);
   const [reloaded, second] = [await open("cookie"), await open("cookie")];
   assert.deepEqual(await Promise.all([me(reloaded), me(second), me(first)]), [["owner"], ["owner"], ["owner"]]);
+  assert.equal(fake.requests(REFRESH).length, 2);
+  fake.tokens.expireAll();
+  assert.deepEqual(await me(second), ["owner"]);
   const refreshes = fake.requests(REFRESH);
-  assert.equal(refreshes.length, 2);
+  assert.equal(refreshes.length, 3);
   assert.ok(refreshes.every((seen) => seen.body.toString() === "{}" && /plinth_refresh=/.test(seen.headers.cookie ?? "")));
 });
 
@@ -156,6 +160,21 @@ test("cookie mode: a lost answer is repeated under the same key even by a reload
   assert.deepEqual(await me(await open("cookie")), ["owner"]);
   const keys = new Set(fake.requests(REFRESH).map((seen) => seen.headers["idempotency-key"]));
   assert.equal(keys.size, 1);
+});
+
+test("cookie mode: a sign-out and a new sign-in in one tab reach the other", async (t) => {
+  const { open } = await tabs(t);
+  const [first, second] = [await open("cookie"), await open("cookie")];
+  await signIn(first);
+  await me(second);
+  const told = second.waitForFunction(() => scope.ended.length > 0);
+  await first.evaluate(() => scope.client.auth.logout());
+  await told;
+  assert.deepEqual(await second.evaluate(() => scope.ended), ["elsewhere"]);
+  assert.equal(await second.evaluate(() => scope.client.auth.isSignedIn()), false);
+  await signIn(first);
+  await second.waitForFunction(() => scope.client.auth.isSignedIn());
+  assert.deepEqual(await me(second), ["owner"]);
 });
 
 test("cookie mode: nobody signed in is an error after one try, not a loop", async (t) => {

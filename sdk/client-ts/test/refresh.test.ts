@@ -177,6 +177,38 @@ test("a refresh token alone is enough to begin with, and tokens of another call 
   await assert.rejects(plinth.auth.adopt({} as never), { code: "invalid_response" });
 });
 
+test("a platform that refuses every token is asked twice and no more", async (t) => {
+  const { fake, signedIn } = await harness(t);
+  const plinth = await signedIn();
+  fake.always(ME, (_, response) => problem(response, 401, "token_expired"));
+  await assert.rejects(plinth.auth.me(), { code: "token_expired" });
+  assert.equal(fake.requests(ME).length, 2);
+  assert.equal(fake.requests(REFRESH).length, 1);
+});
+
+test("a store that reports our own changes too tells a sign-out once", async (t) => {
+  const { client } = await harness(t);
+  const listeners = new Set<() => void>();
+  const inner = memoryStore();
+  const store: TokenStore = {
+    get: () => inner.get(),
+    set: async (tokens) => {
+      await inner.set(tokens);
+      for (const listener of listeners) listener();
+    },
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+  const ended: string[] = [];
+  const plinth = client({ tokenStore: store, onSignedOut: (event) => ended.push(event.reason) });
+  await plinth.auth.login(CREDENTIALS);
+  await plinth.auth.logout();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(ended, ["logout"]);
+});
+
 test("a store that cannot be read fails the call and not the process", async (t) => {
   const { client } = await harness(t);
   const broken: TokenStore = {

@@ -134,8 +134,13 @@ test("a refusal at the connection renews an expired token, and ends the stream o
   assert.deepEqual(await take(plinth.stream<OrderData>(), 1), [1]);
   fake.once(STREAM, (_, response) => problem(response, 403, "forbidden"));
   await assert.rejects(take(plinth.stream(), 1), { code: "forbidden" });
-  fake.once(STREAM, (_, response) => void response.writeHead(200, { "content-type": "text/html" }).end("<p>"));
+  const hungUp = gate();
+  fake.once(STREAM, (_, response) => {
+    response.once("close", hungUp.open);
+    response.writeHead(200, { "content-type": "text/html" }).write("<p>");
+  });
   await assert.rejects(take(plinth.stream(), 1), { code: "invalid_response" });
+  await hungUp.opened;
 });
 
 test("waits grow while nobody answers, honour Retry-After and start anew after an event", async (t) => {

@@ -51,6 +51,11 @@ pub async fn prepare(identity: &Identity, request: Register) -> Result<Prepared,
     if !identity.config().open_registration {
         return Err(Error::Closed);
     }
+    prepare_unasked(identity, request).await
+}
+
+/// The same on behalf of the platform, which may register people while registration is closed.
+pub async fn prepare_unasked(identity: &Identity, request: Register) -> Result<Prepared, Error> {
     let mut checks = Checks::default();
     checks.email("/email", &request.email).name("/name", &request.name);
     checks.name("/tenant/name", &request.tenant.name).slug("/tenant/slug", &request.tenant.slug);

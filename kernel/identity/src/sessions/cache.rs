@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use plinth_core::{Actor, Principal, TenantId, Timestamp};
+use plinth_core::{Actor, Principal, SYSTEM_TENANT, TenantId, Timestamp};
 use plinth_store::Invalidation;
 use quick_cache::sync::Cache;
 use ring::digest;
@@ -50,7 +50,7 @@ struct Remembered {
 pub struct PrincipalCache {
     entries: Cache<CacheKey, Remembered>,
     changes: AtomicU64,
-    /// The last change of a session, key, person or tenant.
+    /// The last change of a session, key, person, machine or tenant.
     stale: RwLock<Stale>,
 }
 
@@ -97,6 +97,7 @@ impl PrincipalCache {
             Invalidation::Session(id) => id.uuid(),
             Invalidation::Key(id) => id.uuid(),
             Invalidation::User(id) => id.uuid(),
+            Invalidation::ServiceAccount(id) => id.uuid(),
             Invalidation::Tenant(id) => id.uuid(),
             Invalidation::SigningKeys => return,
             Invalidation::Everything => {
@@ -121,7 +122,7 @@ impl Default for PrincipalCache {
 }
 
 /// What a change may name that makes this principal old.
-fn tags(principal: &Principal) -> [Option<Uuid>; 5] {
+fn tags(principal: &Principal) -> [Option<Uuid>; 6] {
     let actor = match principal.actor {
         Actor::User(id) => Some(id.uuid()),
         Actor::ServiceAccount(id) => Some(id.uuid()),
@@ -132,6 +133,8 @@ fn tags(principal: &Principal) -> [Option<Uuid>; 5] {
         principal.key.map(|id| id.uuid()),
         actor,
         principal.tenant.map(|id| id.uuid()),
+        // In a customer's tenant an operator still acts with the roles of the system tenant.
+        principal.operator.then(|| SYSTEM_TENANT.uuid()),
         principal.impersonator.map(|id| id.uuid()),
     ]
 }

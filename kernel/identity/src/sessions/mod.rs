@@ -11,4 +11,4 @@ pub use cache::PrincipalCache;
 pub use open::{Device, Opened, open};
 pub use open::access_token;
 pub use refresh::{Error as RefreshError, Refreshed, refresh, revoke};
-pub use resolve::role_permissions;
+pub use resolve::{role_permissions, signing_context};
