@@ -8,6 +8,7 @@ use plinth_core::{
     },
 };
 use plinth_gateway::Asked;
+use plinth_store::Slice;
 use sea_orm::{
     ColumnTrait, Condition, ExprTrait,
     sea_query::{Func, LikeExpr},
@@ -81,7 +82,6 @@ pub fn organization(row: &organizations::Model) -> Organization {
     }
 }
 
-
 /// The rows whose column holds a text, whatever the case of its letters.
 pub fn holding(column: impl ColumnTrait, text: &str) -> Condition {
     let pattern = |text: &str| {
@@ -98,4 +98,10 @@ pub fn holding(column: impl ColumnTrait, text: &str) -> Condition {
 pub fn asked_ids<K: IdKind>(asked: &Asked) -> Option<Vec<Uuid>> {
     let ids = asked.ids.as_ref()?;
     Some(ids.iter().filter_map(|id| id.parse::<Id<K>>().ok()).map(Id::uuid).collect())
+}
+
+/// A page of rows as the API shows them.
+pub fn page<M, T>(slice: Slice<M>, show: impl Fn(&M) -> Result<T, Fault>) -> Result<Slice<T>, Fault> {
+    let rows = slice.rows.iter().map(show).collect::<Result<_, _>>()?;
+    Ok(Slice { rows, has_more: slice.has_more, next: slice.next, prev: slice.prev })
 }

@@ -64,7 +64,9 @@ impl From<rusqlite::Error> for Error {
                 | Code::CannotOpen
                 | Code::DatabaseCorrupt
                 | Code::ReadOnly
-                | Code::NotADatabase,
+                | Code::NotADatabase
+                | Code::OutOfMemory
+                | Code::FileLockingProtocolFailed,
             ) => Self::Unavailable(error.into()),
             _ => Self::Query(error.into()),
         }
@@ -81,10 +83,10 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(database) => database.code().is_some_and(|code| {
             let sqlite = code.parse::<i32>().map(|code| code & 0xff);
-            // SQLite: busy, locked, I/O, corrupt, full, cannot open, read-only, not a database.
+            // SQLite: busy, locked, out of memory, read-only, I/O, corrupt, full, cannot open, lock protocol, not a database.
             // PostgreSQL: connection, resource, operator-intervention and system-error classes; lock and
             // serialisation failures that succeed when tried again.
-            (code.len() < 5 && sqlite.is_ok_and(|code| [5, 6, 8, 10, 11, 13, 14, 26].contains(&code)))
+            (code.len() < 5 && sqlite.is_ok_and(|code| [5, 6, 7, 8, 10, 11, 13, 14, 15, 26].contains(&code)))
                 || (code.len() == 5
                     && (["08", "53", "57", "58"].iter().any(|class| code.starts_with(class))
                         || ["40001", "40P01", "55P03"].contains(&code.as_ref())))

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use plinth_core::{Cause, TenantId, Timestamp};
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, sea_query::OnConflict};
 
 use crate::{
     Error, Scope, Store, SystemTx, Work,
@@ -59,25 +59,22 @@ pub struct Request {
 }
 
 pub async fn claim(store: &Store, request: Request, cause: &Cause) -> Result<Claim, Error> {
-    let granted = match request.tenant {
+    // Committed whatever the answer is: on SQLite a claim may have read what others in its group have not yet on disk, and
+    // an answer may not go out ahead of it.
+    match request.tenant {
         Some(tenant) => {
             let tx = store.change(tenant, cause.clone()).await?;
             let claim = claim_in(&tx.scope(), request).await?;
-            if matches!(claim, Claim::Granted(_)) {
-                tx.commit().await?;
-            }
-            claim
+            tx.commit().await?;
+            Ok(claim)
         }
         None => {
             let tx = store.change_system(cause.clone()).await?;
             let claim = claim_in(&tx, request).await?;
-            if matches!(claim, Claim::Granted(_)) {
-                tx.commit().await?;
-            }
-            claim
+            tx.commit().await?;
+            Ok(claim)
         }
-    };
-    Ok(granted)
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a claim is found by the hash that covers its tenant")]
@@ -95,22 +92,21 @@ async fn claim_in(work: &impl Work, request: Request) -> Result<Claim, Error> {
             expires_at: Set((now + request.keep).millis()),
             ..ActiveModel::default()
         };
-        return match Entity::insert(row).exec_without_returning(work).await.map_err(Error::from) {
-            Ok(_) => Ok(Claim::Granted(ticket)),
-            Err(error) if error.is_duplicate() => Ok(Claim::Running),
-            Err(error) => Err(error),
-        };
+        // Of two at the same moment the later one waits here, and finds the key taken.
+        let unless_taken = OnConflict::column(Column::Scope).do_nothing().to_owned();
+        let inserted = Entity::insert(row).on_conflict(unless_taken).exec_without_returning(work).await?;
+        return Ok(if inserted == 1 { Claim::Granted(ticket) } else { Claim::Running });
     };
+    if row.lease_until.is_some_and(|until| until > now.millis()) {
+        let same = row.request_hash == request.hash;
+        return Ok(if same { Claim::Running } else { Claim::Mismatch });
+    }
     let expired = row.expires_at <= now.millis();
     if !expired && row.request_hash != request.hash {
         return Ok(Claim::Mismatch);
     }
     if !expired && let Some(answer) = answer_of(work, &row).await? {
         return Ok(Claim::Done(answer));
-    }
-    let free = expired || row.lease_until.is_none_or(|until| until <= now.millis());
-    if !free {
-        return Ok(Claim::Running);
     }
     let taken = Entity::update_many()
         .col_expr(Column::RequestHash, request.hash.to_vec().into())
@@ -139,6 +135,10 @@ async fn answer_of(work: &impl Work, row: &Model) -> Result<Option<Answer>, Erro
 /// Keeps the answer in the transaction of the effect. Fails when the lease was lost, and with it the effect.
 #[expect(clippy::disallowed_methods, reason = "a claim is found by the hash that covers its tenant")]
 pub async fn complete(work: &impl Work, ticket: Ticket, answer: &Answer) -> Result<(), Error> {
+    if work.owner() != ticket.tenant {
+        // Sealed with another's key, the answer could never be given again.
+        return Err(Error::Inconsistent("a claim is completed by another tenant than the one that made it".into()));
+    }
     let body = work.store().vault().seal(work, &context(&ticket.scope), &answer.body).await?;
     let headers = serde_json::to_string(&answer.headers).map_err(|error| Error::Inconsistent(error.to_string()))?;
     let completed = Entity::update_many()
@@ -184,7 +184,9 @@ pub async fn release(store: &Store, ticket: Ticket, cause: &Cause) -> Result<(),
 
 /// Forgets answers that need not be kept any longer; says how many.
 pub async fn clean_up(tx: &SystemTx) -> Result<u64, Error> {
-    let old = Condition::all().add(Column::ExpiresAt.lte(tx.now().millis()));
+    let now = tx.now().millis();
+    let idle = Condition::any().add(Column::LeaseUntil.is_null()).add(Column::LeaseUntil.lte(now));
+    let old = Condition::all().add(Column::ExpiresAt.lte(now)).add(idle);
     Ok(tx.delete::<Entity>().filter(old).exec(tx).await?.rows_affected)
 }
 

@@ -9,11 +9,13 @@
 
 mod config;
 mod entities;
+mod erase;
 mod error;
 pub mod idempotency;
 mod invalidation;
 pub mod keyring;
 mod list;
+mod listeners;
 pub mod log;
 pub mod mail;
 mod migrate;
@@ -24,6 +26,7 @@ mod tx;
 mod vault;
 
 pub use config::{Database, SqliteConfig, StoreConfig};
+pub use erase::{count_tenant_rows, erase_tenant_rows};
 pub use error::Error;
 pub use invalidation::Invalidation;
 pub use list::{Keyset, Slice, list};
@@ -31,5 +34,5 @@ pub use migrate::{MigrationError, MigrationState};
 pub use postgres::PostgresError;
 pub use sqlite::{BackupError, backup_sqlite, verify_sqlite};
 pub use store::{OpenError, Store};
-pub use tx::{Scope, SystemTx, TenantOwned, TenantTx, Work};
+pub use tx::{Scope, SystemTx, TenantOwned, TenantTx, WhenCertain, Work};
 pub use vault::Vault;

@@ -4,7 +4,7 @@ use plinth_core::{Timestamp, World};
 use ring::digest;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
-use crate::Error;
+use crate::{Error, postgres::quoted};
 
 struct Migration {
     number: i64,
@@ -62,14 +62,14 @@ const HISTORY: &str = "create table if not exists schema_migrations (number bigi
                        checksum text not null, applied_at bigint not null)";
 
 /// Compares what was applied with what is known.
-fn compare(applied: &[(i64, String)], text_of: impl Fn(&Migration) -> String) -> Result<Vec<usize>, MigrationError> {
+fn compare(applied: &[(i64, String)], text_of: impl Fn(&Migration) -> &str) -> Result<Vec<usize>, MigrationError> {
     if let Some((number, _)) = applied.iter().find(|(number, _)| MIGRATIONS.iter().all(|known| known.number != *number)) {
         return Err(MigrationError::FromTheFuture(*number));
     }
     let mut pending = Vec::new();
     for (index, known) in MIGRATIONS.iter().enumerate() {
         match applied.iter().find(|(number, _)| *number == known.number) {
-            Some((_, checksum)) if *checksum == checksum_of(&text_of(known)) => {}
+            Some((_, checksum)) if *checksum == checksum_of(text_of(known)) => {}
             Some(_) => return Err(MigrationError::Changed(known.name.into())),
             None => pending.push(index),
         }
@@ -90,6 +90,11 @@ fn state_of(pending: &[usize]) -> MigrationState {
 /// A statement for both databases: their placeholders are spelt alike.
 const RECORD: &str = "insert into schema_migrations (number, name, checksum, applied_at) values ($1, $2, $3, $4)";
 
+/// The state of a database that is not there.
+pub(crate) fn nothing_applied() -> MigrationState {
+    state_of(&(0..MIGRATIONS.len()).collect::<Vec<_>>())
+}
+
 pub(crate) async fn sqlite_state(connection: &mut SqliteConnection) -> Result<MigrationState, MigrationError> {
     Ok(state_of(&sqlite_pending(connection).await?))
 }
@@ -104,18 +109,17 @@ async fn sqlite_pending(connection: &mut SqliteConnection) -> Result<Vec<usize>,
             applied.push((row.try_get(0)?, row.try_get(1)?));
         }
     }
-    compare(&applied, |migration| migration.sqlite.to_string())
+    compare(&applied, |migration| migration.sqlite)
 }
 
 pub(crate) async fn migrate_sqlite(connection: &mut SqliteConnection, world: &World) -> Result<MigrationState, MigrationError> {
     let pending = sqlite_pending(connection).await?;
-    if !pending.is_empty() {
-        sqlx::raw_sql(HISTORY).execute(&mut *connection).await?;
-    }
-    for index in &pending {
-        let migration = &MIGRATIONS[*index];
-        let failed = |source| MigrationError::Failed { name: migration.name, source };
+    for _ in &pending {
+        // Asked again under the lock: another process may have been first.
         let mut transaction = connection.begin_with("begin immediate").await?;
+        let Some(migration) = sqlite_pending(&mut transaction).await?.first().map(|index| &MIGRATIONS[*index]) else { break };
+        let failed = |source| MigrationError::Failed { name: migration.name, source };
+        sqlx::raw_sql(HISTORY).execute(&mut *transaction).await.map_err(failed)?;
         sqlx::raw_sql(AssertSqlSafe(migration.sqlite)).execute(&mut *transaction).await.map_err(failed)?;
         sqlx::query(RECORD)
             .bind(migration.number)
@@ -138,15 +142,15 @@ pub(crate) struct Roles<'a> {
 
 impl Roles<'_> {
     fn fill_in(&self, migration: &Migration) -> String {
-        migration.postgres.replace("plinth_app", self.app).replace("plinth_system", self.system)
+        migration.postgres.replace("plinth_app", &quoted(self.app)).replace("plinth_system", &quoted(self.system))
     }
 }
 
-pub(crate) async fn postgres_state(connection: &mut PgConnection, roles: &Roles<'_>) -> Result<MigrationState, MigrationError> {
-    Ok(state_of(&postgres_pending(connection, roles).await?))
+pub(crate) async fn postgres_state(connection: &mut PgConnection) -> Result<MigrationState, MigrationError> {
+    Ok(state_of(&postgres_pending(connection).await?))
 }
 
-async fn postgres_pending(connection: &mut PgConnection, roles: &Roles<'_>) -> Result<Vec<usize>, MigrationError> {
+async fn postgres_pending(connection: &mut PgConnection) -> Result<Vec<usize>, MigrationError> {
     let known: Option<String> =
         sqlx::query_scalar("select to_regclass('schema_migrations')::text").fetch_one(&mut *connection).await?;
     let mut applied = Vec::new();
@@ -155,7 +159,8 @@ async fn postgres_pending(connection: &mut PgConnection, roles: &Roles<'_>) -> R
             applied.push((row.try_get(0)?, row.try_get(1)?));
         }
     }
-    compare(&applied, |migration| roles.fill_in(migration))
+    // The text as it is released: the names of the roles are the operator's.
+    compare(&applied, |migration| migration.postgres)
 }
 
 /// Migrates as the owner of the tables; `login` is the role that the kernel will sign in with.
@@ -168,7 +173,7 @@ pub(crate) async fn migrate_postgres(
     // Nodes that start together migrate one after the other.
     sqlx::query("select pg_advisory_lock(7308613715)").execute(&mut *connection).await?;
     create_roles(connection, roles, login).await?;
-    let pending = postgres_pending(connection, roles).await?;
+    let pending = postgres_pending(connection).await?;
     if !pending.is_empty() {
         sqlx::raw_sql(HISTORY).execute(&mut *connection).await?;
     }
@@ -181,7 +186,7 @@ pub(crate) async fn migrate_postgres(
         sqlx::query(RECORD)
             .bind(migration.number)
             .bind(migration.name)
-            .bind(checksum_of(&text))
+            .bind(checksum_of(migration.postgres))
             .bind(now.millis())
             .execute(&mut *transaction)
             .await
@@ -194,6 +199,29 @@ pub(crate) async fn migrate_postgres(
 }
 
 async fn create_roles(connection: &mut PgConnection, roles: &Roles<'_>, login: &str) -> Result<(), MigrationError> {
+    let mut attempt = 1;
+    loop {
+        match try_create_roles(connection, roles, login).await {
+            // Roles belong to the whole server: a migration of another of its databases was at the same one.
+            Err(sqlx::Error::Database(error)) if attempt < 5 && error.code().is_some_and(|code| collided(&code)) => attempt += 1,
+            result => {
+                return result.map_err(|source| MigrationError::Roles {
+                    login: login.into(),
+                    app: roles.app.into(),
+                    system: roles.system.into(),
+                    source,
+                });
+            }
+        }
+    }
+}
+
+/// Duplicate object, unique violation, "tuple concurrently updated".
+fn collided(code: &str) -> bool {
+    ["42710", "23505", "XX000"].contains(&code)
+}
+
+async fn try_create_roles(connection: &mut PgConnection, roles: &Roles<'_>, login: &str) -> Result<(), sqlx::Error> {
     let mut missing = String::new();
     for role in [roles.app, roles.system] {
         let held: Option<bool> = sqlx::query_scalar(
@@ -204,32 +232,27 @@ async fn create_roles(connection: &mut PgConnection, roles: &Roles<'_>, login: &
         .fetch_optional(&mut *connection)
         .await?;
         if held.is_none() {
-            // Another database of the same cluster may be creating it at this moment.
-            missing += &format!(
-                "do $$ begin create role \"{role}\" nologin; exception when duplicate_object or unique_violation then null; end $$;"
-            );
+            missing += &format!("create role {} nologin;", quoted(role));
         }
         if held != Some(true) {
-            missing += &format!("grant \"{role}\" to \"{login}\";");
+            missing += &format!("grant {} to {};", quoted(role), quoted(login));
         }
     }
     if missing.is_empty() {
         return Ok(());
     }
-    sqlx::raw_sql(AssertSqlSafe(missing.as_str())).execute(&mut *connection).await.map(drop).map_err(|source| {
-        MigrationError::Roles { login: login.into(), app: roles.app.into(), system: roles.system.into(), source }
-    })
+    sqlx::raw_sql(AssertSqlSafe(missing.as_str())).execute(&mut *connection).await.map(drop)
 }
 
 /// The log can be added to and read by requests, never rewritten.
 async fn grant(connection: &mut PgConnection, roles: &Roles<'_>) -> Result<(), sqlx::Error> {
-    let (app, system) = (roles.app, roles.system);
+    let (app, system) = (quoted(roles.app), quoted(roles.system));
     let text = format!(
-        "grant usage on schema public to \"{app}\", \"{system}\";
-         grant select, insert, update, delete on all tables in schema public to \"{app}\", \"{system}\";
-         grant usage on all sequences in schema public to \"{app}\", \"{system}\";
-         revoke update, delete on events from \"{app}\";
-         revoke insert, update, delete on schema_migrations from \"{app}\", \"{system}\";"
+        "grant usage on schema public to {app}, {system};
+         grant select, insert, update, delete on all tables in schema public to {app}, {system};
+         grant usage on all sequences in schema public to {app}, {system};
+         revoke update, delete on events from {app};
+         revoke insert, update, delete on schema_migrations from {app}, {system};"
     );
     sqlx::raw_sql(AssertSqlSafe(text.as_str())).execute(&mut *connection).await.map(drop)
 }

@@ -1,20 +1,28 @@
 //! The handle: opens the database, begins transactions, appends to the log, tells who listens what has changed.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use parking::Listeners;
 use plinth_core::{Cause, NewEvent, TenantId, World};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqlxPostgresConnector, SqlxSqliteConnector, Statement,
+    TransactionTrait,
 };
-use sqlx::{PgPool, SqlitePool, postgres::PgListener};
+use sqlx::{PgPool, SqlitePool};
 use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     Error, Invalidation, MigrationError, MigrationState, PostgresError, Vault,
-    config::{Database, StoreConfig},
+    config::{Database, SqliteConfig, StoreConfig},
     keyring::MasterKeys,
-    log::{Appended, Row},
+    listeners::Listeners,
+    log::{Appended, Job, Row},
     migrate::{self, Roles},
     postgres,
     sqlite::{self, Writer},
@@ -23,7 +31,7 @@ use crate::{
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the database {0} cannot be opened")]
+    #[error("the database {0} cannot be opened; see that its folder can be written to and the file is whole, or restore a backup")]
     Sqlite(PathBuf, #[source] Error),
     #[error(transparent)]
     Postgres(#[from] PostgresError),
@@ -43,29 +51,42 @@ struct Inner {
     world: World,
     vault: Vault,
     listeners: Listeners,
+    commits: Arc<AtomicU64>,
+    stop: CancellationToken,
+    /// Whatever works in the background ends with the last handle.
+    _stop: DropGuard,
     config: StoreConfig,
 }
 
 enum Backend {
-    Sqlite { path: PathBuf, readers: DatabaseConnection, reader_pool: SqlitePool, writer: Writer, writer_pool: SqlitePool },
-    Postgres { pool: PgPool, connection: DatabaseConnection },
+    Sqlite { path: PathBuf, readers: DatabaseConnection, reader_pool: SqlitePool, writer: Writer },
+    Postgres { pool: PgPool, connection: DatabaseConnection, appender: postgres::Appender },
 }
-
-/// The channel on which nodes tell each other what to forget.
-const CHANNEL: &str = "plinth_invalidation";
 
 impl Store {
     /// Opens the database. SQLite is created and migrated; PostgreSQL must have been migrated.
     pub async fn open(config: StoreConfig, world: World, master_keys: MasterKeys) -> Result<Self, OpenError> {
+        let commits = Arc::new(AtomicU64::new(0));
         let backend = match &config.database {
-            Database::Sqlite(path) => open_sqlite(path.clone(), &config, &world).await?,
-            Database::Postgres { url, .. } => open_postgres(url, &config).await?,
+            Database::Sqlite(path) => open_sqlite(path.clone(), &config, &world, commits.clone()).await?,
+            Database::Postgres { url, .. } => open_postgres(url, &config, commits.clone()).await?,
         };
-        let vault = Vault::new(master_keys);
-        let store = Self { inner: Arc::new(Inner { backend, world, vault, listeners: Listeners::default(), config }) };
-        if let Backend::Postgres { pool, .. } = &store.inner.backend {
-            let listener = PgListener::connect_with(pool).await.map_err(|error| PostgresError::Store(error.into()))?;
-            tokio::spawn(hear(listener, Arc::downgrade(&store.inner)));
+        let stop = CancellationToken::new();
+        let inner = Inner {
+            backend,
+            world,
+            vault: Vault::new(master_keys),
+            listeners: Listeners::default(),
+            commits,
+            _stop: stop.clone().drop_guard(),
+            stop: stop.clone(),
+            config,
+        };
+        let store = Self { inner: Arc::new(inner) };
+        if let Database::Postgres { url, .. } = &store.inner.config.database {
+            let inner = Arc::downgrade(&store.inner);
+            let tell = move |invalidation| inner.upgrade().map(|inner| Self { inner }.tell(invalidation)).is_some();
+            postgres::listen(url.clone(), &store.inner.config, stop, tell).await?;
         }
         Ok(store)
     }
@@ -75,13 +96,17 @@ impl Store {
         match &config.database {
             Database::Sqlite(path) => {
                 let fail = |error: Error| OpenError::Sqlite(path.clone(), error);
-                let pools = sqlite::open(path, &config.sqlite).await.map_err(fail)?;
+                let pools = sqlite::open(path, config).await.map_err(fail)?;
                 let mut connection = pools.writer.acquire().await.map_err(|error| fail(error.into()))?;
-                Ok(migrate::migrate_sqlite(&mut connection, world).await?)
+                let state = migrate::migrate_sqlite(&mut connection, world).await;
+                drop(connection);
+                pools.readers.close().await;
+                pools.writer.close().await;
+                Ok(state?)
             }
             Database::Postgres { url, migration_url } => {
                 let login = postgres::login_of(url)?;
-                let mut connection = postgres::connect(migration_url).await?;
+                let mut connection = postgres::connect(migration_url, config.acquire_timeout).await?;
                 Ok(migrate::migrate_postgres(&mut connection, &roles(config), &login, world.now()).await?)
             }
         }
@@ -91,14 +116,15 @@ impl Store {
     pub async fn migration_state(config: &StoreConfig) -> Result<MigrationState, OpenError> {
         match &config.database {
             Database::Sqlite(path) => {
-                let fail = |error: Error| OpenError::Sqlite(path.clone(), error);
-                let pools = sqlite::open(path, &config.sqlite).await.map_err(fail)?;
-                let mut connection = pools.writer.acquire().await.map_err(|error| fail(error.into()))?;
-                Ok(migrate::sqlite_state(&mut connection).await?)
+                let found = sqlite::look(path, config).await.map_err(|error| OpenError::Sqlite(path.clone(), error))?;
+                match found {
+                    Some(mut connection) => Ok(migrate::sqlite_state(&mut connection).await?),
+                    None => Ok(migrate::nothing_applied()),
+                }
             }
             Database::Postgres { migration_url, .. } => {
-                let mut connection = postgres::connect(migration_url).await?;
-                Ok(migrate::postgres_state(&mut connection, &roles(config)).await?)
+                let mut connection = postgres::connect(migration_url, config.acquire_timeout).await?;
+                Ok(migrate::postgres_state(&mut connection).await?)
             }
         }
     }
@@ -146,42 +172,45 @@ impl Store {
             Backend::Sqlite { readers, .. } => Connection::Own(readers.begin().await?),
             Backend::Postgres { connection, .. } => {
                 let transaction = connection.begin().await?;
-                let scope = match tenant {
-                    Some(tenant) => Statement::from_sql_and_values(
-                        DbBackend::Postgres,
-                        "select set_config('plinth.tenant', $1, true)",
-                        [tenant.uuid().to_string().into()],
-                    ),
-                    None => Statement::from_sql_and_values(
-                        DbBackend::Postgres,
-                        "select set_config('role', $1, true)",
-                        [self.inner.config.system_role.clone().into()],
-                    ),
-                };
-                transaction.query_one_raw(scope).await?;
+                self.enter(&transaction, tenant, write).await?;
                 Connection::Own(transaction)
             }
         };
         Ok(Tx::new(self.clone(), connection, write, cause))
     }
 
+    /// Makes a transaction of PostgreSQL one of the tenant, or of the platform. Reads see one moment, as on SQLite.
+    async fn enter(&self, transaction: &DatabaseTransaction, tenant: Option<TenantId>, write: bool) -> Result<(), Error> {
+        let mode = if write { "" } else { "set transaction isolation level repeatable read, read only; " };
+        // One round trip without a plan; an identifier and a quoted name cannot carry anything else.
+        let text = match tenant {
+            Some(tenant) => format!("{mode}set local plinth.tenant = '{}'", tenant.uuid()),
+            None => format!("{mode}set local role {}", postgres::quoted(&self.inner.config.system_role)),
+        };
+        transaction.execute_unprepared(&text).await?;
+        Ok(())
+    }
+
     /// Appends events that tell of no other change. Concurrent callers share statements and commits.
     pub async fn append(&self, tenant: TenantId, cause: &Cause, events: Vec<NewEvent>) -> Result<Vec<Appended>, Error> {
+        let rows = events.into_iter().map(|event| Row::new(self.world(), tenant, cause, event)).collect();
+        let (answer, appended) = oneshot::channel();
+        let job = Job { rows, answer };
         match &self.inner.backend {
-            Backend::Sqlite { writer, .. } => {
-                let rows = events.into_iter().map(|event| Row::new(self.world(), tenant, cause, event)).collect();
-                let (answer, appended) = oneshot::channel();
-                writer.append(sqlite::Job { rows, answer }).await?;
-                appended.await.map_err(|_| Error::Unavailable("the writer has stopped".into()))?
-            }
-            Backend::Postgres { .. } => {
-                let tx = self.change(tenant, cause.clone()).await?;
-                for event in events {
-                    tx.scope().emit(event);
-                }
-                tx.commit().await
-            }
+            Backend::Sqlite { writer, .. } => writer.append(job).await?,
+            Backend::Postgres { appender, .. } => appender.append(job).await?,
         }
+        appended.await.map_err(|_| Error::Unavailable("the log takes no more events: the kernel is stopping".into()))?
+    }
+
+    /// How many commits were made since the start. Changes and appends that come at the same moment share one.
+    pub fn commits(&self) -> u64 {
+        self.inner.commits.load(Ordering::Relaxed)
+    }
+
+    /// A commit of a transaction that shares it with no other.
+    pub(crate) fn count_commit(&self) {
+        self.inner.commits.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Hears of every committed change that makes memories old, before the answer to that change goes out.
@@ -190,6 +219,7 @@ impl Store {
     }
 
     pub(crate) fn tell(&self, invalidation: Invalidation) {
+        self.inner.vault.forget(invalidation);
         self.inner.listeners.tell(invalidation);
     }
 
@@ -209,7 +239,7 @@ impl Store {
         let (query, backend) = if self.is_postgres() {
             ("select (extract(epoch from clock_timestamp()) * 1000)::bigint", DbBackend::Postgres)
         } else {
-            ("select max(time) from events", DbBackend::Sqlite)
+            ("select time from events order by position desc limit 1", DbBackend::Sqlite)
         };
         let row = tx.query_one_raw(Statement::from_string(backend, query)).await?;
         let known: Option<i64> = row.map(|row| row.try_get_by(0)).transpose()?.flatten();
@@ -228,10 +258,11 @@ impl Store {
 
     /// Finishes what is under way and lets go of the files.
     pub async fn close(&self) {
+        self.inner.stop.cancel();
         match &self.inner.backend {
-            Backend::Sqlite { reader_pool, writer_pool, .. } => {
+            Backend::Sqlite { reader_pool, writer, .. } => {
+                writer.stop().await;
                 reader_pool.close().await;
-                writer_pool.close().await;
             }
             Backend::Postgres { pool, .. } => pool.close().await,
         }
@@ -242,79 +273,38 @@ fn roles(config: &StoreConfig) -> Roles<'_> {
     Roles { app: &config.app_role, system: &config.system_role }
 }
 
-async fn open_sqlite(path: PathBuf, config: &StoreConfig, world: &World) -> Result<Backend, OpenError> {
+async fn open_sqlite(
+    path: PathBuf,
+    config: &StoreConfig,
+    world: &World,
+    commits: Arc<AtomicU64>,
+) -> Result<Backend, OpenError> {
     let fail = |error: Error| OpenError::Sqlite(path.clone(), error);
-    let pools = sqlite::open(&path, &config.sqlite).await.map_err(fail)?;
+    let pools = sqlite::open(&path, config).await.map_err(fail)?;
     {
         let mut connection = pools.writer.acquire().await.map_err(|error| fail(error.into()))?;
         migrate::migrate_sqlite(&mut connection, world).await?;
     }
-    let appender = sqlite::Appender::start(&path, config.sqlite.checkpoint_pages, config.sqlite.busy_timeout).map_err(fail)?;
-    let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pools.writer.clone());
+    let SqliteConfig { checkpoint_pages, busy_timeout, group_commit_max, .. } = config.sqlite;
+    let appender = sqlite::Appender::start(&path, checkpoint_pages, busy_timeout, commits.clone()).map_err(fail)?;
     Ok(Backend::Sqlite {
         readers: SqlxSqliteConnector::from_sqlx_sqlite_pool(pools.readers.clone()),
         reader_pool: pools.readers,
-        writer: Writer::start(connection, appender, config.sqlite.group_commit_max),
-        writer_pool: pools.writer,
+        writer: Writer::start(pools.writer, pools.options, appender, group_commit_max, commits),
         path,
     })
 }
 
-async fn open_postgres(url: &str, config: &StoreConfig) -> Result<Backend, OpenError> {
-    let mut login = postgres::connect(url).await?;
-    let state = migrate::postgres_state(&mut login, &roles(config)).await?;
+async fn open_postgres(url: &str, config: &StoreConfig, commits: Arc<AtomicU64>) -> Result<Backend, OpenError> {
+    let mut login = postgres::connect(url, config.acquire_timeout).await?;
+    let state = migrate::postgres_state(&mut login).await?;
     if !state.pending.is_empty() {
         return Err(OpenError::Pending(state.pending));
     }
     let pool = postgres::open(url, config).await?;
-    Ok(Backend::Postgres { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone()), pool })
-}
-
-/// Hears what other nodes have changed. After a lost connection everything remembered is taken for old.
-async fn hear(mut listener: PgListener, inner: std::sync::Weak<Inner>) {
-    if let Err(error) = listener.listen(CHANNEL).await {
-        tracing::error!(%error, "cannot listen for changes of other nodes; revocations there take until a token expires");
-        return;
-    }
-    loop {
-        let invalidation = match listener.try_recv().await {
-            Ok(Some(message)) => serde_json::from_str(message.payload()).unwrap_or(Invalidation::Everything),
-            Ok(None) => Invalidation::Everything,
-            Err(error) => {
-                tracing::warn!(%error, "lost the connection on which other nodes tell of changes");
-                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-                Invalidation::Everything
-            }
-        };
-        let Some(inner) = inner.upgrade() else { return };
-        inner.listeners.tell(invalidation);
-    }
-}
-
-pub(crate) fn notification(invalidation: Invalidation) -> Statement {
-    let payload = serde_json::to_string(&invalidation).unwrap_or_default();
-    Statement::from_sql_and_values(DbBackend::Postgres, "select pg_notify($1, $2)", [CHANNEL.into(), payload.into()])
-}
-
-mod parking {
-    //! The list of listeners: grows at start, read at every commit.
-
-    use std::sync::RwLock;
-
-    use crate::invalidation::{Invalidation, Listener};
-
-    #[derive(Default)]
-    pub struct Listeners(RwLock<Vec<Listener>>);
-
-    impl Listeners {
-        pub fn add(&self, listener: Listener) {
-            self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).push(listener);
-        }
-
-        pub fn tell(&self, invalidation: Invalidation) {
-            for listener in &*self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner) {
-                listener(invalidation);
-            }
-        }
-    }
+    Ok(Backend::Postgres {
+        connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone()),
+        appender: postgres::Appender::start(pool.clone(), &config.system_role, commits),
+        pool,
+    })
 }

@@ -5,34 +5,42 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use plinth_core::{TenantId, Timestamp};
+use plinth_core::TenantId;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set};
 use uuid::Uuid;
 
 use crate::{
-    Error, SystemTx,
+    Error, Invalidation, SystemTx,
     entities::data_keys::{ActiveModel, Column, Entity, Model},
-    keyring::{DataKey, MasterKeys, WrappedKey, key_id_of},
+    keyring::{DataKey, KeyError, MasterKeys, WrappedKey, key_id_of},
     tx::Work,
 };
 
-/// No transaction is open for this long.
-const SETTLED: Duration = Duration::from_secs(120);
-
 pub struct Vault {
     masters: RwLock<Arc<MasterKeys>>,
-    /// Keys that are committed for certain, by id and by owner.
-    known: RwLock<HashMap<Uuid, Arc<DataKey>>>,
-    current: RwLock<HashMap<Option<TenantId>, Uuid>>,
+    known: RwLock<Known>,
 }
+
+/// Keys that are on disk for certain.
+#[derive(Default)]
+struct Known {
+    keys: HashMap<Uuid, (Owner, DataKeyRef)>,
+    /// What an owner seals with.
+    current: HashMap<Owner, Uuid>,
+    /// Ascends when something is forgotten, so that what was read before is not remembered after.
+    generation: u64,
+}
+
+/// The tenant, or none for the platform.
+type Owner = Option<TenantId>;
+type DataKeyRef = Arc<DataKey>;
 
 impl Vault {
     pub(crate) fn new(masters: MasterKeys) -> Self {
-        Self { masters: RwLock::new(Arc::new(masters)), known: RwLock::default(), current: RwLock::default() }
+        Self { masters: RwLock::new(Arc::new(masters)), known: RwLock::default() }
     }
 
     pub fn masters(&self) -> Arc<MasterKeys> {
@@ -53,27 +61,45 @@ impl Vault {
         Ok(key.seal(work.store().world().random(), context.as_bytes(), plain)?)
     }
 
+    /// Opens what was sealed in the same context. A tenant opens its own only; the platform opens everybody's.
     pub async fn open(&self, work: &impl Work, context: &str, sealed: &[u8]) -> Result<Vec<u8>, Error> {
         let id = key_id_of(sealed).ok_or_else(|| Error::Inconsistent(format!("{context} holds no sealed value")))?;
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        let key = match known {
-            Some(key) => key,
+        let known = self.known().keys.get(&id).cloned();
+        let (owner, key) = match known {
+            Some(known) => known,
             None => self.load(work, id).await?,
         };
+        if work.owner().is_some() && work.owner() != owner {
+            return Err(KeyError::UnknownKey(id).into());
+        }
         Ok(key.open(context.as_bytes(), sealed)?)
     }
 
-    async fn current_key(&self, work: &impl Work) -> Result<Option<Arc<DataKey>>, Error> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).get(&work.owner()).copied();
-        if let Some(key) = current.and_then(|id| self.known.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()) {
-            return Ok(Some(key));
-        }
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known_mut(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn current_key(&self, work: &impl Work) -> Result<Option<DataKeyRef>, Error> {
+        let generation = {
+            let known = self.known();
+            if let Some((_, key)) = known.current.get(&work.owner()).and_then(|id| known.keys.get(id)) {
+                return Ok(Some(key.clone()));
+            }
+            known.generation
+        };
         let mine = match work.owner() {
             Some(tenant) => Column::Tenant.eq(tenant.uuid()),
             None => Column::Tenant.is_null(),
         };
-        let newest = all().filter(mine).order_by_desc(Column::CreatedAt).one(work).await?;
-        newest.map(|row| self.learn(work, &row)).transpose()
+        let newest = all().filter(mine).order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).one(work).await?;
+        let Some(row) = newest else { return Ok(None) };
+        let key = self.unwrap(&row)?;
+        remember(work, generation, work.owner(), &key, true);
+        Ok(Some(key))
     }
 
     async fn make_key(&self, work: &impl Work) -> Result<DataKeyRef, Error> {
@@ -87,26 +113,38 @@ impl Vault {
             master_key: Set(masters.active_id()),
             created_at: Set(world.now().millis()),
         };
+        let generation = self.known().generation;
         insert(work, row).await?;
-        Ok(Arc::new(key))
-    }
-
-    async fn load(&self, work: &impl Work, id: Uuid) -> Result<DataKeyRef, Error> {
-        let row = all().filter(Column::Id.eq(id)).one(work).await?;
-        let row = row.ok_or(crate::keyring::KeyError::UnknownKey(id))?;
-        self.learn(work, &row)
-    }
-
-    /// Remembers a key that cannot be rolled back any more: one that is older than every transaction now open.
-    fn learn(&self, work: &impl Work, row: &Model) -> Result<DataKeyRef, Error> {
-        let key = self.unwrap(row)?;
-        let settled = work.store().world().now().since(Timestamp::from_millis(row.created_at)) > SETTLED;
-        if settled {
-            let owner = row.tenant.map(TenantId::from_uuid);
-            self.known.write().unwrap_or_else(PoisonError::into_inner).insert(key.id(), key.clone());
-            self.current.write().unwrap_or_else(PoisonError::into_inner).insert(owner, key.id());
-        }
+        let key = Arc::new(key);
+        remember(work, generation, work.owner(), &key, true);
         Ok(key)
+    }
+
+    async fn load(&self, work: &impl Work, id: Uuid) -> Result<(Owner, DataKeyRef), Error> {
+        let generation = self.known().generation;
+        let row = all().filter(Column::Id.eq(id)).one(work).await?;
+        let row = row.ok_or(KeyError::UnknownKey(id))?;
+        let owner = row.tenant.map(TenantId::from_uuid);
+        let key = self.unwrap(&row)?;
+        remember(work, generation, owner, &key, false);
+        Ok((owner, key))
+    }
+
+    /// Takes note that keys may be gone: those of an erased tenant, or any when messages were missed.
+    pub(crate) fn forget(&self, invalidation: Invalidation) {
+        match invalidation {
+            Invalidation::Everything => {
+                let mut known = self.known_mut();
+                *known = Known { generation: known.generation + 1, ..Known::default() };
+            }
+            Invalidation::Tenant(tenant) => {
+                let mut known = self.known_mut();
+                known.generation += 1;
+                known.current.remove(&Some(tenant));
+                known.keys.retain(|_, (owner, _)| *owner != Some(tenant));
+            }
+            _ => {}
+        }
     }
 
     fn unwrap(&self, row: &Model) -> Result<DataKeyRef, Error> {
@@ -144,7 +182,19 @@ impl Vault {
     }
 }
 
-type DataKeyRef = Arc<DataKey>;
+/// Remembers a key once it cannot be rolled back any more: a key of a transaction that is not kept was never there.
+fn remember(work: &impl Work, generation: u64, owner: Owner, key: &DataKeyRef, current: bool) {
+    let key = key.clone();
+    work.when_certain(Box::new(move |store| {
+        let mut known = store.vault().known_mut();
+        if known.generation == generation {
+            if current {
+                known.current.insert(owner, key.id());
+            }
+            known.keys.insert(key.id(), (owner, key));
+        }
+    }));
+}
 
 #[expect(clippy::disallowed_methods, reason = "data keys are found by owner and by id; both are filtered by the caller")]
 fn all() -> sea_orm::Select<Entity> {

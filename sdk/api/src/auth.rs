@@ -94,6 +94,25 @@ pub struct MailTo {
     pub email: String,
 }
 
+/// Said whether a mail is sent or not.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct MailRequested {
+    pub message: String,
+}
+
+/// The token of a link that signs in.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedeemMagicLink {
+    pub token: String,
+    /// A code of the authenticator app, or a recovery code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totp: Option<String>,
+    /// The slug of the tenant to act in; without it the first membership.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResetPassword {
@@ -163,7 +182,8 @@ pub struct OauthProvider {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OauthStart {
-    /// Where the provider sends the browser back to: a page of yours that calls `callback`.
+    /// Where the provider sends the browser back to: a page of yours that calls `callback`. It lies under the platform's
+    /// public address, or on the caller's own machine (`127.0.0.1`, `[::1]`, `localhost`).
     pub redirect_uri: String,
     /// The slug of the tenant to create at a first sign-in; without it a new person gets no tenant of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,6 +204,9 @@ pub struct OauthCallback {
     pub code: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
+    /// A code of the authenticator app, or a recovery code: after `mfa_required`, with the same state and code as before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totp: Option<String>,
 }
 
 /// An account at an identity provider that signs this person in.

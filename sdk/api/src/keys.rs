@@ -78,7 +78,8 @@ pub struct ApiKeyCreated {
     #[serde(flatten)]
     pub api_key: ApiKey,
     pub key: String,
-    /// The secret for `Plinth-Signature`, when the key demands signed requests.
+    /// The secret for `Plinth-Signature`, when the key demands signed requests; its characters are the key of the HMAC. A
+    /// rotation shows it only when it made a new one, which it does when it leaves no overlap.
     pub signing_secret: Option<String>,
 }
 

@@ -14,7 +14,7 @@ pub struct Tenant {
     pub name: String,
     pub slug: String,
     pub state: TenantState,
-    /// Why it is suspended.
+    /// Why it is suspended, or was when its erasure was asked for.
     pub state_reason: Option<String>,
     /// When a tenant that is pending deletion will be erased.
     pub erase_at: Option<Timestamp>,
@@ -63,9 +63,23 @@ pub struct UpdateTenant {
     pub name: Patch<String>,
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
     pub slug: Patch<String>,
-    /// Operators only.
+    /// Operators only. `null` takes all limits away.
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
-    pub limits: Patch<Limits>,
+    pub limits: Patch<UpdateLimits>,
+}
+
+/// What is left out stays as it is; `null` takes a limit away.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateLimits {
+    #[serde(default, skip_serializing_if = "Patch::is_absent")]
+    pub users: Patch<u32>,
+    #[serde(default, skip_serializing_if = "Patch::is_absent")]
+    pub organizations: Patch<u32>,
+    #[serde(default, skip_serializing_if = "Patch::is_absent")]
+    pub api_keys: Patch<u32>,
+    #[serde(default, skip_serializing_if = "Patch::is_absent")]
+    pub requests_per_minute: Patch<u32>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -193,4 +207,19 @@ pub struct Settings {
     /// Members must have an authenticator app before they may do anything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub require_mfa: Option<bool>,
+}
+
+/// What is left out stays as it is; `null` takes a setting away.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateSettings {
+    /// A BCP 47 tag such as `de-AT`.
+    #[serde(default, skip_serializing_if = "Patch::is_absent")]
+    pub default_locale: Patch<String>,
+    /// An IANA zone such as `Europe/Vienna`, or `UTC`.
+    #[serde(default, skip_serializing_if = "Patch::is_absent")]
+    pub time_zone: Patch<String>,
+    /// Whoever switches it on has an authenticator app already.
+    #[serde(default, skip_serializing_if = "Patch::is_absent")]
+    pub require_mfa: Patch<bool>,
 }

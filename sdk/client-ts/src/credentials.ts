@@ -20,7 +20,7 @@ export function fixedCredentials(source: BearerSource): Credentials {
   }
   return {
     bearer: async () => source(),
-    renew: async (refusal, sent) => isExpired(refusal) && (await source()) !== sent,
+    renew: async (refusal, sent) => wantsAnother(refusal) && (await source()) !== sent,
     cookies: false,
   };
 }
@@ -35,13 +35,19 @@ export function sessionCredentials(session: Session): Credentials {
     bearer: async (signal) => (await session.current(signal))?.accessToken ?? null,
     renew: async (refusal, sent, signal) => {
       const unknownCaller = refusal.status === 401 && sent === null && session.cookies;
-      if (!isExpired(refusal) && !unknownCaller) return false;
+      if (!wantsAnother(refusal) && !unknownCaller) return false;
       const tokens = await session.refresh(sent, signal);
       return tokens !== null && tokens.accessToken !== sent;
     },
   };
 }
 
-function isExpired(refusal: PlinthError): boolean {
-  return refusal.status === 401 && refusal.code === "token_expired";
+/**
+ * Another token may be accepted. A revoked one means that the session is over or was replaced: the refresh finds out
+ * which, so that the application learns of it now and not minutes later.
+ */
+const RENEWABLE = new Set(["token_expired", "token_revoked", "token_invalid"]);
+
+function wantsAnother(refusal: PlinthError): boolean {
+  return refusal.status === 401 && RENEWABLE.has(refusal.code);
 }

@@ -112,7 +112,7 @@ export async function errorFromResponse(response: Response, site: CallSite, now:
 
 /** The id that a successful or foreign answer names in a header. */
 export function requestIdOf(headers: Headers): string | undefined {
-  return headers.get("plinth-request-id") ?? headers.get("x-request-id") ?? headers.get("request-id") ?? undefined;
+  return headers.get("request-id") ?? headers.get("x-request-id") ?? undefined;
 }
 
 /** Seconds or an HTTP date (RFC 9110, 10.2.3) as milliseconds from now. */

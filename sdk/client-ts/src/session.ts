@@ -117,6 +117,8 @@ export class Session {
   async end(event: SignedOut): Promise<void> {
     this.#state.ending = true;
     try {
+      const held = await this.#store.get();
+      if (held === null) return;
       await this.#store.set(null);
       for (const listener of [...this.#state.listeners]) listener(event);
     } finally {

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 import type * as Plinth from "@plinth/client";
+import type { paths } from "./fixtures/schema.js";
 import { FakePlinth, problem } from "./support/fake-plinth.js";
 import { CREDENTIALS, gate } from "./support/harness.js";
 
@@ -16,7 +17,7 @@ const STORAGE_KEY = "plinth.tokens";
 /** What a page gets: the built package and the credentials of the test. */
 interface PageScope {
   plinth: typeof Plinth;
-  client: Plinth.Client;
+  client: Plinth.Client<paths>;
   ended: string[];
 }
 declare global {
@@ -59,7 +60,7 @@ async function tabs(t: { after(work: () => Promise<unknown>): void }): Promise<T
         const ended: string[] = [];
         const instant = { ...plinth.systemClock, delay: async () => undefined };
         const onSignedOut = (event: Plinth.SignedOut) => void ended.push(event.reason);
-        globalThis.scope = { plinth, ended, client: plinth.createClient({ baseUrl: "/", tokenStore, onSignedOut, clock: instant }) };
+        globalThis.scope = { plinth, ended, client: plinth.createClient<paths>({ baseUrl: "/", tokenStore, onSignedOut, clock: instant }) };
       },
       { store, locks },
     );
@@ -184,7 +185,7 @@ test("cookie mode: nobody signed in is an error after one try, not a loop", asyn
     const code = () => scope.client.auth.me().then(() => "none", (error: Plinth.PlinthError) => error.code);
     return [await code(), await code()];
   });
-  assert.deepEqual(codes, ["invalid_token", "unauthenticated"]);
+  assert.deepEqual(codes, ["refresh_missing", "authentication_needed"]);
   assert.equal(fake.requests(REFRESH).length, 1);
 });
 
@@ -195,7 +196,7 @@ test("retries keep the idempotency key", async (t) => {
   fake.once("/api/v1/api-keys", (_, response) => problem(response, 503, "unavailable"));
   fake.once("/api/v1/api-keys", (_, response) => void response.destroy());
   await page.evaluate(async () => {
-    await scope.client.fetchRaw("POST", "/api/v1/api-keys", { body: { name: "ci", scopes: ["*"] } });
+    await scope.client.post("/api/v1/api-keys", { body: { name: "ci", scopes: ["*"] } });
   });
   const keys = fake.requests("/api/v1/api-keys").map((seen) => seen.headers["idempotency-key"]);
   assert.ok(keys.length >= 3, `${keys.length} attempts`);
@@ -208,7 +209,7 @@ test("a list is read across its pages", async (t) => {
   await signIn(page);
   const ids = await page.evaluate(async () => {
     const ids: string[] = [];
-    for await (const user of scope.client.paginate("/api/v1/users")) ids.push((user as { id: string }).id);
+    for await (const user of scope.client.paginate("/api/v1/users")) ids.push(user.id);
     return ids;
   });
   assert.deepEqual(ids, fake.users.map((user) => user.id));

@@ -38,7 +38,7 @@ test("a wrong password is the platform's code and leaves nothing in the store", 
 test("a proxy's page is an error with its status and a piece of the page", async (t) => {
   const { fake, client } = await harness(t);
   fake.once(USERS, (_, response) => {
-    response.writeHead(502, { "content-type": "text/html", "x-request-id": "edge-9" });
+    response.writeHead(502, { "content-type": "text/html", "request-id": "edge-9" });
     response.end(`<h1>Bad gateway</h1>${"x".repeat(1000)}`);
   });
   const error = await failure(client({ apiKey: "plk_test" }).get(USERS));

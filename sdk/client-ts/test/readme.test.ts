@@ -7,6 +7,9 @@ import ts from "typescript";
 
 const at = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
+/** The document of the tests: it holds what the examples use, whatever the platform's own document grows to. */
+const SCHEMA = readFileSync(at("test/fixtures/schema.d.ts"), "utf8");
+
 /** What the first example of the README has set up; later ones go on from there. */
 const PRELUDE = `import { createClient as open } from "@plinth/client";\nconst client = open({ baseUrl: "http://localhost" });\n`;
 
@@ -16,6 +19,7 @@ test("the examples of the README compile", () => {
   const sources = new Map(
     blocks.map((block, index) => [at(`test/readme-${index}.ts`), block.includes("createClient(") ? block : PRELUDE + block]),
   );
+  sources.set(at("dist/schema.d.ts"), SCHEMA);
   const { config } = ts.readConfigFile(at("tsconfig.test.json"), ts.sys.readFile) as { config: unknown };
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, at(""));
   const host = ts.createCompilerHost(options);

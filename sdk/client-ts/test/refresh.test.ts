@@ -127,7 +127,7 @@ test("a refused refresh signs out once, tells why and stops asking", async (t) =
   assert.ok(results.every((result) => result.status === "rejected" && result.reason.code === "token_reused"));
   assert.equal(await store.get(), null);
   assert.deepEqual(ended.map((event) => [event.reason, event.error?.code]), [["refused", "token_reused"]]);
-  await assert.rejects(plinth.auth.me(), { code: "unauthenticated" });
+  await assert.rejects(plinth.auth.me(), { code: "authentication_needed" });
   assert.equal(fake.requests(REFRESH).length, 1);
 });
 
@@ -183,6 +183,36 @@ test("a platform that refuses every token is asked twice and no more", async (t)
   fake.always(ME, (_, response) => problem(response, 401, "token_expired"));
   await assert.rejects(plinth.auth.me(), { code: "token_expired" });
   assert.equal(fake.requests(ME).length, 2);
+  assert.equal(fake.requests(REFRESH).length, 1);
+});
+
+test("a session that the platform has revoked is noticed at the next call, and told once", async (t) => {
+  const { fake, store, signedIn } = await harness(t);
+  const ended: SignedOut[] = [];
+  const plinth = await signedIn({ onSignedOut: (event) => ended.push(event) });
+  fake.tokens.revoke();
+  await assert.rejects(plinth.auth.me(), { code: "token_revoked" });
+  await plinth.auth.logout().catch(() => undefined);
+  assert.deepEqual(ended.map((event) => [event.reason, event.error?.code]), [["refused", "token_revoked"]]);
+  assert.equal(await store.get(), null);
+});
+
+test("with a cookie, a key that another tab has changed meanwhile does not cost a second refresh", async (t) => {
+  const { fake, client } = await harness(t);
+  let held: TokenSet | null = { accessToken: null, expiresAt: 0 };
+  let sharedKey = "key-1";
+  const store: TokenStore = {
+    cookies: true,
+    get: () => held && { ...held, refreshKey: sharedKey },
+    set: (tokens) => {
+      held = tokens;
+    },
+  };
+  fake.once(REFRESH, (_, response) => {
+    sharedKey = "key-2";
+    json(response, 200, fake.tokens.issue());
+  });
+  assert.deepEqual((await client({ tokenStore: store }).auth.me()).roles, ["owner"]);
   assert.equal(fake.requests(REFRESH).length, 1);
 });
 

@@ -112,6 +112,15 @@ test("an answer that breaks in the middle is a network failure and read again", 
   assert.equal(reply.data.data.length, 3);
 });
 
+test("a body that can be read once is not sent again with another token either", async (t) => {
+  const { fake, signedIn } = await harness(t);
+  const plinth = await signedIn();
+  fake.tokens.expireAll();
+  const body = new Blob(["abc"]).stream();
+  await assert.rejects(plinth.fetchRaw("POST", "/api/v1/blob", { body }), { code: "token_expired" });
+  assert.equal(fake.requests("/api/v1/blob").length, 1);
+});
+
 test("a body that can be read once is sent once", async (t) => {
   const { fake, client } = await harness(t);
   fake.once("/api/v1/blob", unavailable);

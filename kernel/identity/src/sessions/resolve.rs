@@ -17,7 +17,7 @@ use sea_orm::{ColumnTrait, ExprTrait, QueryFilter};
 use crate::{
     Identity,
     entities::{api_keys, memberships, roles, service_accounts, sessions, tenants, users},
-    permissions::system_role,
+    permissions::{OWNER, system_role},
     tokens::TokenHash,
     view,
 };
@@ -205,10 +205,13 @@ pub async fn role_permissions(scope: Scope<'_>, keys: &[String]) -> Result<Permi
     Ok(all)
 }
 
+/// What owners may still do in a tenant that waits for its erasure: look, take everything along, and call it off.
+const UNTIL_ERASURE: &[&str] = &["*:read", "tenant:export", "tenant:erase"];
+
 async fn principal(
     identity: &Identity,
     tx: &SystemTx,
-    standing: Standing,
+    mut standing: Standing,
     act_in: Option<TenantId>,
     second_factor_settled: bool,
 ) -> Result<Principal, AuthenticationError> {
@@ -225,8 +228,15 @@ async fn principal(
     let mut tenant_rate = None;
     if let Some(tenant) = &tenant {
         let state = view::tenant_state(&tenant.state)?;
-        if !operator && matches!(state, TenantState::Suspended | TenantState::Erased) {
-            return Err(AuthenticationError::TenantSuspended);
+        match state {
+            TenantState::Active => {}
+            // Nothing is left of it to act in, for operators neither.
+            TenantState::Erased => return Err(AuthenticationError::NoSuchTenant),
+            TenantState::Suspended | TenantState::PendingDeletion if operator => {}
+            TenantState::PendingDeletion if standing.roles.iter().any(|role| role == OWNER) => {
+                standing.grants = UNTIL_ERASURE.iter().collect();
+            }
+            TenantState::Suspended | TenantState::PendingDeletion => return Err(AuthenticationError::TenantSuspended),
         }
         let enrolled = standing.user.as_ref().is_none_or(|user| user.totp_confirmed_at.is_some());
         let asked = view::settings(tenant)?.require_mfa == Some(true);

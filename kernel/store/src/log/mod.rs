@@ -8,6 +8,15 @@ mod row;
 pub(crate) use row::{Link, Row};
 
 use plinth_core::EventId;
+use tokio::sync::oneshot;
+
+use crate::Error;
+
+/// Events of one caller that tell of no other change: all of them are appended, or none.
+pub(crate) struct Job {
+    pub rows: Vec<Row>,
+    pub answer: oneshot::Sender<Result<Vec<Appended>, Error>>,
+}
 
 /// Where an event came to stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

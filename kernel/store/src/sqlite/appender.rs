@@ -3,7 +3,17 @@
 //! Its statements are prepared once and its values are bound by reference, which costs a third of the way through the
 //! asynchronous driver. The writer sees to it that this connection and the other never write at the same time.
 
-use std::{collections::HashMap, path::Path, sync::mpsc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use plinth_core::TenantId;
 use rusqlite::{CachedStatement, Connection, OpenFlags, Transaction, TransactionBehavior, params};
@@ -12,23 +22,23 @@ use tokio::sync::oneshot;
 
 use crate::{
     Error,
-    log::{Appended, Link, Row},
+    log::{Appended, Job, Link},
 };
-
-/// Events of one caller: all of them are appended, or none.
-pub(crate) struct Job {
-    pub rows: Vec<Row>,
-    pub answer: oneshot::Sender<Result<Vec<Appended>, Error>>,
-}
 
 type Batch = (Vec<Job>, oneshot::Sender<()>);
 
 pub(crate) struct Appender {
     batches: mpsc::Sender<Batch>,
+    thread: JoinHandle<()>,
 }
 
 impl Appender {
-    pub fn start(path: &Path, checkpoint_pages: u32, busy_timeout: Duration) -> Result<Self, Error> {
+    pub fn start(
+        path: &Path,
+        checkpoint_pages: u32,
+        busy_timeout: Duration,
+        commits: Arc<AtomicU64>,
+    ) -> Result<Self, Error> {
         let connection = Connection::open_with_flags(
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -40,17 +50,19 @@ impl Appender {
         connection.pragma_update(None, "cache_size", -16_384)?;
         connection.set_prepared_statement_cache_capacity(16);
         let (batches, queue) = mpsc::channel::<Batch>();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("plinth-appender".into())
             .spawn(move || {
                 let mut connection = connection;
                 for (jobs, done) in queue {
-                    write(&mut connection, jobs);
+                    if write(&mut connection, jobs) {
+                        commits.fetch_add(1, Ordering::Relaxed);
+                    }
                     done.send(()).ok();
                 }
             })
             .map_err(|error| Error::Unavailable(error.into()))?;
-        Ok(Self { batches })
+        Ok(Self { batches, thread })
     }
 
     /// Writes the jobs and answers each of them; returns when the connection is free again.
@@ -60,20 +72,29 @@ impl Appender {
             finished.await.ok();
         }
     }
+
+    /// Closes the connection, which may copy the write-ahead log into the database.
+    pub async fn stop(self) {
+        drop(self.batches);
+        tokio::task::spawn_blocking(move || self.thread.join()).await.ok();
+    }
 }
 
-fn write(connection: &mut Connection, jobs: Vec<Job>) {
+/// Says whether there was a commit.
+fn write(connection: &mut Connection, jobs: Vec<Job>) -> bool {
     match try_write(connection, &jobs) {
         Ok(results) => {
             for (job, result) in jobs.into_iter().zip(results) {
                 job.answer.send(result).ok();
             }
+            true
         }
         Err(error) => {
-            let message = error.to_string();
+            let error = Arc::new(error);
             for job in jobs {
-                job.answer.send(Err(Error::Unavailable(message.clone().into()))).ok();
+                job.answer.send(Err(Error::Unavailable(error.clone().into()))).ok();
             }
+            false
         }
     }
 }

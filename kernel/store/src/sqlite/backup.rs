@@ -1,8 +1,18 @@
 //! Online backup of a SQLite file: a consistent copy while the kernel writes, checked before it counts.
+//!
+//! SQLite's own check sees a broken structure and not a flipped bit in a value, so beside the copy lies its SHA-256, as
+//! `sha256sum` writes it. A copy without that file is checked for its structure alone.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
 
+use ring::digest;
 use rusqlite::{Connection, OpenFlags, backup::Backup};
+use tempfile::NamedTempFile;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -15,7 +25,7 @@ pub enum BackupError {
     #[error("the database is damaged: {0}")]
     Damaged(String),
     #[error("cannot write {path}")]
-    Write { path: PathBuf, source: std::io::Error },
+    Write { path: PathBuf, source: io::Error },
 }
 
 /// Copies the database at `from` to the new file `to`. `progress` hears how many of how many pages are done.
@@ -25,15 +35,40 @@ pub fn backup_sqlite(from: &Path, to: &Path, mut progress: impl FnMut(i32, i32))
     }
     let unreadable = |source| BackupError::Unreadable { path: from.into(), source };
     let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(unreadable)?;
-    // Under another name until it is whole and checked, so that a broken copy never looks like a backup.
-    let partial = to.with_extension("partial");
-    std::fs::remove_file(&partial).ok();
-    copy(&source, &partial, &mut progress)?;
-    verify_sqlite(&partial)?;
+    // One moment for the whole copy: without this every write of the kernel would make it begin again.
+    source.execute_batch("begin; select count(*) from sqlite_schema").map_err(unreadable)?;
     let write = |source| BackupError::Write { path: to.into(), source };
-    std::fs::File::open(&partial).and_then(|file| file.sync_all()).map_err(write)?;
-    std::fs::rename(&partial, to).map_err(write)?;
-    std::fs::metadata(to).map(|file| file.len()).map_err(write)
+    // Under another name until it is whole and checked, so that a broken copy never looks like a backup.
+    let partial = neighbour(to).map_err(write)?;
+    copy(&source, partial.path(), &mut progress)?;
+    check_structure(partial.path())?;
+    let size = keep(partial, to)?;
+    Ok(size)
+}
+
+/// Gives the copy its name, and its checksum beside it.
+fn keep(partial: NamedTempFile, to: &Path) -> Result<u64, BackupError> {
+    let write = |source| BackupError::Write { path: to.into(), source };
+    partial.as_file().sync_all().map_err(write)?;
+    let size = partial.as_file().metadata().map_err(write)?.len();
+    let sum = checksum(partial.path()).map_err(write)?;
+    let sums = sums_of(to);
+    // One that is left of another copy may never stand beside this one.
+    std::fs::remove_file(&sums).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }).map_err(write)?;
+    partial.persist_noclobber(to).map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(to.into()),
+        _ => write(error.error),
+    })?;
+    let line = format!("{sum}  {}\n", to.file_name().unwrap_or_default().display());
+    neighbour(to)
+        .and_then(|mut file| {
+            file.write_all(line.as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(&sums).map_err(|error| error.error)
+        })
+        .and_then(|_| File::open(folder_of(to))?.sync_all())
+        .map_err(|source| BackupError::Write { path: sums, source })?;
+    Ok(size)
 }
 
 fn copy(source: &Connection, to: &Path, progress: &mut impl FnMut(i32, i32)) -> Result<(), BackupError> {
@@ -56,6 +91,26 @@ fn copy(source: &Connection, to: &Path, progress: &mut impl FnMut(i32, i32)) -> 
 
 /// Reads the whole file and says whether it is sound and ours.
 pub fn verify_sqlite(path: &Path) -> Result<(), BackupError> {
+    check_sum(path)?;
+    check_structure(path)
+}
+
+fn check_sum(path: &Path) -> Result<(), BackupError> {
+    let sums = sums_of(path);
+    let damaged = |what: &str| Err(BackupError::Damaged(format!("{what} {}", sums.display())));
+    let wanted = match std::fs::read_to_string(&sums) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return damaged(&format!("its checksum cannot be read ({error}):")),
+    };
+    match checksum(path) {
+        Ok(sum) if wanted.split_whitespace().next() == Some(sum.as_str()) => Ok(()),
+        Ok(_) => damaged("its checksum is not the one in"),
+        Err(error) => damaged(&format!("it cannot be read ({error}) to compare it with")),
+    }
+}
+
+fn check_structure(path: &Path) -> Result<(), BackupError> {
     let unreadable = |source| BackupError::Unreadable { path: path.into(), source };
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(unreadable)?;
     let verdict: String =
@@ -67,4 +122,31 @@ pub fn verify_sqlite(path: &Path) -> Result<(), BackupError> {
         .query_row("select count(*) from schema_migrations", [], |row| row.get::<_, i64>(0))
         .map(drop)
         .map_err(unreadable)
+}
+
+fn checksum(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut sum = digest::Context::new(&digest::SHA256);
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(data_encoding::HEXLOWER.encode(sum.finish().as_ref())),
+            read => sum.update(&buffer[..read]),
+        }
+    }
+}
+
+fn sums_of(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".sha256");
+    name.into()
+}
+
+/// A file in the same folder that goes away unless it is given a name. Nobody else may read it: it holds what is ours.
+fn neighbour(path: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".backup-").tempfile_in(folder_of(path))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

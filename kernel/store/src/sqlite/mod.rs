@@ -2,57 +2,78 @@
 
 mod appender;
 mod backup;
+mod turn;
 mod writer;
 
-use std::{path::Path, str::FromStr};
+use std::path::Path;
 
 use sqlx::{
-    ConnectOptions, SqlitePool,
+    ConnectOptions, Connection, SqliteConnection, SqlitePool,
     sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 pub use backup::{BackupError, backup_sqlite, verify_sqlite};
-pub(crate) use appender::{Appender, Job};
-pub(crate) use writer::{Lease, Writer};
+pub(crate) use appender::Appender;
+pub(crate) use turn::Lease;
+pub(crate) use writer::Writer;
 
-use crate::{Error, config::SqliteConfig};
+use crate::{Error, config::StoreConfig};
 
 pub(crate) struct SqlitePools {
     pub readers: SqlitePool,
     pub writer: SqlitePool,
+    /// How the writer is connected to, to make it anew.
+    pub options: SqliteConnectOptions,
 }
 
-fn options(path: &Path, config: &SqliteConfig) -> Result<SqliteConnectOptions, Error> {
-    Ok(SqliteConnectOptions::from_str("sqlite:")?
+fn options(path: &Path, config: &StoreConfig) -> SqliteConnectOptions {
+    let sqlite = &config.sqlite;
+    SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
         // Full, so that what a reader sees is on disk: nothing can leave the process ahead of durability.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(config.busy_timeout)
+        .busy_timeout(sqlite.busy_timeout)
         .auto_vacuum(SqliteAutoVacuum::Incremental)
-        .pragma("wal_autocheckpoint", config.checkpoint_pages.to_string())
+        .pragma("wal_autocheckpoint", sqlite.checkpoint_pages.to_string())
         .pragma("cache_size", "-16384")
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
-        .disable_statement_logging())
+        .disable_statement_logging()
+}
+
+/// A connection is a thread of this process: it does not go away while it idles, and needs no test before it is used.
+fn pool() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().idle_timeout(None).max_lifetime(None).test_before_acquire(false)
+}
+
+fn writer_pool() -> SqlitePoolOptions {
+    pool().max_connections(1)
+}
+
+fn lazy_writer_pool(options: SqliteConnectOptions) -> SqlitePool {
+    writer_pool().connect_lazy_with(options)
 }
 
 /// Opens the file, creating it when it is missing.
-pub(crate) async fn open(path: &Path, config: &SqliteConfig) -> Result<SqlitePools, Error> {
-    let writer = SqlitePoolOptions::new()
-        .max_connections(1)
+pub(crate) async fn open(path: &Path, config: &StoreConfig) -> Result<SqlitePools, Error> {
+    let options = options(path, config);
+    let writer = writer_pool().connect_with(options.clone().create_if_missing(true)).await?;
+    let readers = pool()
+        .max_connections(config.sqlite.readers.max(1))
         .min_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options(path, config)?.create_if_missing(true))
+        .acquire_timeout(config.acquire_timeout)
+        .connect_with(options.clone().pragma("query_only", "on"))
         .await?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(config.readers.max(1))
-        .min_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options(path, config)?.pragma("query_only", "on"))
-        .await?;
-    Ok(SqlitePools { readers, writer })
+    Ok(SqlitePools { readers, writer, options })
+}
+
+/// One connection that changes nothing; none where there is no file yet.
+pub(crate) async fn look(path: &Path, config: &StoreConfig) -> Result<Option<SqliteConnection>, Error> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(config.sqlite.busy_timeout);
+    Ok(Some(SqliteConnection::connect_with(&options).await?))
 }

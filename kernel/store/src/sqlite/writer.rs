@@ -1,34 +1,44 @@
 //! The one writer: transactions take turns on one connection and share its commits.
 //!
 //! A change is a savepoint inside the open transaction of the group. It ends as released (its rows wait for the group's
-//! commit) or rolled back (only its own rows go). When nobody waits any more, or the group is full, the group commits,
-//! which is one sync of the disk, and everybody in it learns the result. Until then no reader sees any of it.
+//! commit) or rolled back (only its own rows go). When nobody waits any more, or the group is full or has been open for
+//! long enough, the group commits, which is one sync of the disk, and everybody in it learns the result. Until then no
+//! reader sees any of it.
+//!
+//! A connection that has failed in the middle of a group is replaced: what it still holds is not known.
 //!
 //! Bare appends to the log take no turn of their own: whatever has queued up is handed to the appender, which writes it
-//! in one transaction as well.
+//! in one transaction after the group's.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DatabaseTransaction, DbErr, SqliteTransactionMode, SqlxSqliteConnector, TransactionOptions, TransactionTrait,
 };
-use tokio::sync::{mpsc, oneshot};
+use sqlx::{SqlitePool, sqlite::SqliteConnectOptions};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
-use super::appender::{Appender, Job};
-use crate::Error;
-
-/// A turn on the writing connection. Dropping it rolls its changes back.
-pub(crate) struct Lease {
-    savepoint: Option<DatabaseTransaction>,
-    done: Option<oneshot::Sender<Waiter>>,
-}
-
-/// Somebody whose changes are released and who waits for the group's commit.
-type Waiter = oneshot::Sender<Result<(), Error>>;
+use super::{
+    appender::Appender,
+    lazy_writer_pool,
+    turn::{Asker, Lease, Waiter, lend, stopped},
+};
+use crate::{Error, log::Job};
 
 enum Request {
-    Turn(oneshot::Sender<Result<Lease, Error>>),
+    Turn(Asker),
     Append(Job),
+    Stop(oneshot::Sender<()>),
 }
 
 #[derive(Clone)]
@@ -36,13 +46,20 @@ pub(crate) struct Writer {
     requests: mpsc::Sender<Request>,
 }
 
-/// A change that holds its turn longer than this keeps everybody waiting; the log says so.
-const LONG_TURN: Duration = Duration::from_secs(2);
+/// A group takes in nobody after this: the first in it waits for the last.
+const GROUP_TIME: Duration = Duration::from_millis(20);
 
 impl Writer {
-    pub fn start(connection: DatabaseConnection, appender: Appender, group_max: usize) -> Self {
+    pub fn start(
+        pool: SqlitePool,
+        options: SqliteConnectOptions,
+        appender: Appender,
+        group_max: usize,
+        commits: Arc<AtomicU64>,
+    ) -> Self {
         let (requests, queue) = mpsc::channel(16 * 1024);
-        tokio::spawn(Loop { connection, appender: Arc::new(appender), group_max: group_max.max(1), queue }.run());
+        let waiting = Waiting { queue, max: group_max.max(1), turns: VecDeque::new(), appends: Vec::new(), stop: None };
+        tokio::spawn(Loop { pool, options, appender, waiting, commits }.run());
         Self { requests }
     }
 
@@ -56,139 +73,181 @@ impl Writer {
     pub async fn append(&self, job: Job) -> Result<(), Error> {
         self.requests.send(Request::Append(job)).await.map_err(|_| stopped())
     }
+
+    /// Finishes what was asked for before and closes both connections.
+    pub async fn stop(&self) {
+        let (answer, stopped) = oneshot::channel();
+        if self.requests.send(Request::Stop(answer)).await.is_ok() {
+            stopped.await.ok();
+        }
+    }
 }
 
-fn stopped() -> Error {
-    Error::Unavailable("the writer has stopped".into())
+/// Who waits, sorted by what for.
+struct Waiting {
+    queue: mpsc::Receiver<Request>,
+    max: usize,
+    turns: VecDeque<Asker>,
+    appends: Vec<Job>,
+    stop: Option<oneshot::Sender<()>>,
 }
 
-impl Lease {
-    pub fn connection(&self) -> &DatabaseTransaction {
-        self.savepoint.as_ref().expect("a lease has its savepoint until it ends")
+impl Waiting {
+    /// Whether there is something to do; waits for it.
+    async fn something(&mut self) -> bool {
+        self.look();
+        if self.turns.is_empty() && self.appends.is_empty() && self.stop.is_none() {
+            match self.queue.recv().await {
+                Some(request) => self.sort(request),
+                None => return false,
+            }
+            self.look();
+        }
+        !self.turns.is_empty() || !self.appends.is_empty()
     }
 
-    /// Releases the changes into the group and waits until the group is on disk.
-    pub async fn commit(mut self) -> Result<(), Error> {
-        if let Some(savepoint) = self.savepoint.take() {
-            savepoint.commit().await?;
+    /// Takes in what has queued up, up to a full group of each sort.
+    fn look(&mut self) {
+        while self.stop.is_none() && self.turns.len() < self.max && self.appends.len() < self.max {
+            match self.queue.try_recv() {
+                Ok(request) => self.sort(request),
+                Err(_) => return,
+            }
         }
-        let (waiter, result) = oneshot::channel();
-        if let Some(done) = self.done.take() {
-            done.send(waiter).map_err(|_| stopped())?;
+    }
+
+    fn sort(&mut self, request: Request) {
+        match request {
+            Request::Turn(asker) => self.turns.push_back(asker),
+            Request::Append(job) => self.appends.push(job),
+            Request::Stop(answer) => self.stop = Some(answer),
         }
-        result.await.map_err(|_| stopped())?
+    }
+
+    fn next_turn(&mut self) -> Option<Asker> {
+        if self.turns.is_empty() {
+            self.look();
+        }
+        self.turns.pop_front()
     }
 }
 
 struct Loop {
-    connection: DatabaseConnection,
-    appender: Arc<Appender>,
-    group_max: usize,
-    queue: mpsc::Receiver<Request>,
+    pool: SqlitePool,
+    options: SqliteConnectOptions,
+    appender: Appender,
+    waiting: Waiting,
+    commits: Arc<AtomicU64>,
 }
 
 impl Loop {
     async fn run(mut self) {
-        let mut next = None;
-        loop {
-            let request = match next.take() {
-                Some(request) => request,
-                None => match self.queue.recv().await {
-                    Some(request) => request,
-                    None => return,
-                },
-            };
-            next = match request {
-                Request::Turn(first) => self.group(first).await,
-                Request::Append(first) => self.appends(first).await,
-            };
+        while self.waiting.something().await {
+            if !self.waiting.turns.is_empty() {
+                self.group().await;
+            }
+            if !self.waiting.appends.is_empty() {
+                let jobs = std::mem::take(&mut self.waiting.appends);
+                self.appender.write(jobs).await;
+            }
+        }
+        self.pool.close().await;
+        self.appender.stop().await;
+        if let Some(answer) = self.waiting.stop.take() {
+            answer.send(()).ok();
         }
     }
 
-    /// Lends the connection to one after the other, then commits for all of them. Returns a request that did not fit.
-    async fn group(&mut self, first: oneshot::Sender<Result<Lease, Error>>) -> Option<Request> {
+    /// Lends the connection to one after the other, then commits for all of them.
+    async fn group(&mut self) {
+        let mut group = match self.begin().await {
+            Ok(group) => group,
+            Err(error) => return self.refuse(&error),
+        };
+        let began = Instant::now();
+        let mut released = Vec::new();
+        while released.len() < self.waiting.max
+            && began.elapsed() < GROUP_TIME
+            && let Some(asker) = self.waiting.next_turn()
+        {
+            match lend(group.transaction(), asker).await {
+                Ok(waiter) => released.extend(waiter),
+                Err(error) => {
+                    drop(group.0.take());
+                    self.replace_connection().await;
+                    return tell(released, Err(error));
+                }
+            }
+        }
+        let result = match group.0.take() {
+            Some(transaction) if released.is_empty() => transaction.rollback().await,
+            Some(transaction) => transaction.commit().await,
+            None => Ok(()),
+        };
+        if result.is_err() {
+            self.replace_connection().await;
+        } else if !released.is_empty() {
+            self.commits.fetch_add(1, Ordering::Relaxed);
+        }
+        tell(released, result);
+    }
+
+    async fn begin(&self) -> Result<Group, DbErr> {
         let immediate = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let group = match self.connection.begin_with_options(immediate).await {
-            Ok(group) => group,
-            Err(error) => {
-                first.send(Err(error.into())).ok();
-                return None;
-            }
-        };
-        let mut waiting = Vec::new();
-        let mut turn = Some(first);
-        let mut left_over = None;
-        while let Some(answer) = turn.take() {
-            waiting.extend(lend(&group, answer).await);
-            if waiting.len() >= self.group_max {
-                break;
-            }
-            match self.queue.try_recv() {
-                Ok(Request::Turn(answer)) => turn = Some(answer),
-                Ok(append @ Request::Append(_)) => left_over = Some(append),
-                Err(_) => {}
-            }
-        }
-        let result = if waiting.is_empty() { group.rollback().await } else { group.commit().await };
-        tell(waiting, result.map_err(Error::from));
-        left_over
+        let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(self.pool.clone());
+        Ok(Group(Some(connection.begin_with_options(immediate).await?)))
     }
 
-    /// Hands everything that wants to append to the appender at once.
-    async fn appends(&mut self, first: Job) -> Option<Request> {
-        let mut jobs = vec![first];
-        let mut left_over = None;
-        while jobs.len() < self.group_max {
-            match self.queue.try_recv() {
-                Ok(Request::Append(job)) => jobs.push(job),
-                Ok(turn @ Request::Turn(_)) => {
-                    left_over = Some(turn);
-                    break;
-                }
-                Err(_) => break,
-            }
+    /// The database cannot be written. Everybody who waits has waited as long as the first, and is told the same: to try
+    /// for each of them anew would keep the last waiting for the sum of all time limits.
+    fn refuse(&mut self, error: &DbErr) {
+        self.waiting.look();
+        for asker in self.waiting.turns.drain(..) {
+            asker.send(Err(error.clone().into())).ok();
         }
-        self.appender.write(jobs).await;
-        left_over
+        for job in self.waiting.appends.drain(..) {
+            job.answer.send(Err(error.clone().into())).ok();
+        }
+    }
+
+    /// Closes the connection, which rolls back whatever it still holds, and makes another when it is needed.
+    async fn replace_connection(&mut self) {
+        let old = std::mem::replace(&mut self.pool, lazy_writer_pool(self.options.clone()));
+        old.close().await;
     }
 }
 
-/// One turn: opens a savepoint, hands it over, and waits for its end.
-async fn lend(group: &DatabaseTransaction, answer: oneshot::Sender<Result<Lease, Error>>) -> Option<Waiter> {
-    if answer.is_closed() {
-        return None;
-    }
-    let savepoint = match group.begin().await {
-        Ok(savepoint) => savepoint,
-        Err(error) => {
-            answer.send(Err(error.into())).ok();
-            return None;
-        }
-    };
-    let (done, mut ended) = oneshot::channel();
-    // A requester that went away meanwhile drops the lease, which rolls the savepoint back and ends the turn.
-    answer.send(Ok(Lease { savepoint: Some(savepoint), done: Some(done) })).ok();
-    loop {
-        match tokio::time::timeout(LONG_TURN, &mut ended).await {
-            Ok(ended) => return ended.ok(),
-            Err(_) => tracing::warn!(seconds = LONG_TURN.as_secs(), "a change holds the writer; others wait"),
-        }
+/// The transaction of a group.
+struct Group(Option<DatabaseTransaction>);
+
+impl Group {
+    fn transaction(&self) -> &DatabaseTransaction {
+        self.0.as_ref().expect("a group has its transaction until it ends")
     }
 }
 
-fn tell(waiting: Vec<Waiter>, result: Result<(), Error>) {
+impl Drop for Group {
+    /// Every way through [`Loop::group`] takes the transaction out. What is left ends with the runtime: a borrower may then
+    /// be in the middle of a statement, and a transaction that is dropped at such a moment panics. SQLite rolls back what a
+    /// process leaves behind.
+    fn drop(&mut self) {
+        std::mem::forget(self.0.take());
+    }
+}
+
+fn tell(released: Vec<Waiter>, result: Result<(), DbErr>) {
     let Err(error) = result else {
-        for waiter in waiting {
+        for waiter in released {
             waiter.send(Ok(())).ok();
         }
         return;
     };
-    let message = error.to_string();
-    tracing::error!(error = %plinth_core::Fault::from(error).chain(), changes = waiting.len(), "a group of changes could not be committed");
-    for waiter in waiting {
-        waiter.send(Err(Error::Unavailable(message.clone().into()))).ok();
+    let changes = released.len();
+    for waiter in released {
+        waiter.send(Err(Error::Unavailable(error.clone().into()))).ok();
     }
+    tracing::error!(error = %plinth_core::Fault::from(Error::from(error)).chain(), changes, "a group of changes could not be committed");
 }

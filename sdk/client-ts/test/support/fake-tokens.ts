@@ -34,7 +34,9 @@ export class FakeTokens {
   /** What is wrong with an Authorization header, if anything. */
   check(header: string | undefined): string | undefined {
     const token = header?.replace(/^Bearer /, "");
-    if (token === undefined || !this.#known.has(token) || this.#revoked) return "unauthenticated";
+    if (token === undefined) return "authentication_needed";
+    if (!this.#known.has(token)) return "token_invalid";
+    if (this.#revoked) return "token_revoked";
     return this.#valid.has(token) || token === "plk_test" ? undefined : "token_expired";
   }
 
@@ -45,7 +47,9 @@ export class FakeTokens {
       this.#revoked = true;
       return "token_reused";
     }
-    if (token === undefined || token !== this.#refreshToken || this.#revoked) return "invalid_token";
+    if (token === undefined) return "refresh_missing";
+    if (this.#revoked) return "token_revoked";
+    if (token !== this.#refreshToken) return "refresh_invalid";
     const pair = this.issue();
     this.#spent.set(token, { key, pair });
     return pair;

@@ -1,6 +1,7 @@
 /** A fake platform and a clock per test, stopped with it. */
 import type { TestContext } from "node:test";
 import { createClient, memoryStore, type Client, type ClientOptions, type TokenStore } from "@plinth/client";
+import type { paths } from "../fixtures/schema.js";
 import { FakePlinth } from "./fake-plinth.js";
 import { ManualClock } from "./manual-clock.js";
 
@@ -11,9 +12,9 @@ export interface Harness {
   readonly fake: FakePlinth;
   readonly clock: ManualClock;
   readonly store: TokenStore;
-  client(options?: Partial<ClientOptions>): Client;
+  client(options?: Partial<ClientOptions>): Client<paths>;
   /** A client that has signed in. */
-  signedIn(options?: Partial<ClientOptions>): Promise<Client>;
+  signedIn(options?: Partial<ClientOptions>): Promise<Client<paths>>;
 }
 
 export async function harness(t: TestContext): Promise<Harness> {
@@ -23,7 +24,7 @@ export async function harness(t: TestContext): Promise<Harness> {
   const store = memoryStore();
   const client = (options: Partial<ClientOptions> = {}) => {
     const other = options.token !== undefined || options.apiKey !== undefined;
-    return createClient({ baseUrl: fake.url, clock, ...(other ? {} : { tokenStore: store }), ...options });
+    return createClient<paths>({ baseUrl: fake.url, clock, ...(other ? {} : { tokenStore: store }), ...options });
   };
   const signedIn = async (options: Partial<ClientOptions> = {}) => {
     const made = client(options);

@@ -7,7 +7,7 @@ mod patterns;
 mod window;
 
 use plinth_core::{
-    Fault, FieldError, NewEvent, PermissionSet, Principal, RoleId, Timestamp,
+    Fault, FieldError, NewEvent, Principal, RoleId, Timestamp,
     api::{
         Patch,
         roles::{CreateRole, Role, UpdateRole},
@@ -18,7 +18,7 @@ use plinth_gateway::{Stale, refuses};
 use plinth_store::{Error as StoreError, Invalidation, Scope};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QuerySelect,
+    ColumnTrait, ConnectionTrait, PaginatorTrait, QueryFilter, QuerySelect,
     sea_query::{LockType, Query},
 };
 use serde_json::json;
@@ -71,7 +71,13 @@ refuses!(Error {
     Self::Stale(_) => PreconditionFailed "stale",
 } with fields);
 
-pub fn show_system(role: &SystemRole) -> Role {
+impl Error {
+    pub fn invalid_filter(name: &str, message: &str) -> Self {
+        Self::Invalid(vec![FieldError::new(name, "invalid_value", message)])
+    }
+}
+
+fn show_system(role: &SystemRole) -> Role {
     Role {
         key: role.key.into(),
         id: None,
@@ -232,7 +238,12 @@ pub async fn delete(scope: Scope<'_>, row: &roles::Model) -> Result<(), Error> {
     if holders > 0 {
         return Err(Error::InUse(holders));
     }
-    scope.delete::<roles::Entity>().filter(roles::Column::Id.eq(row.id)).exec(&scope).await.map_err(StoreError::from)?;
+    scope
+        .delete::<roles::Entity>()
+        .filter(roles::Column::Id.eq(row.id))
+        .exec(&scope)
+        .await
+        .map_err(StoreError::from)?;
     scope.emit(NewEvent::new("role.deleted", format!("role/{id}"), &json!({ "role": id })));
     scope.invalidate(Invalidation::Tenant(scope.tenant()));
     Ok(())
@@ -243,7 +254,8 @@ async fn holders(scope: Scope<'_>, role: RoleId) -> Result<u64, StoreError> {
     // Roles are a JSON array of keys; a key stands in it between quotes.
     let written = format!("\"{role}\"");
     let members = scope.find::<memberships::Entity>().filter(view::holding(memberships::Column::Roles, &written));
-    let machines = scope.find::<service_accounts::Entity>().filter(view::holding(service_accounts::Column::Roles, &written));
+    let machines =
+        scope.find::<service_accounts::Entity>().filter(view::holding(service_accounts::Column::Roles, &written));
     let invited = scope
         .find::<invitations::Entity>()
         .filter(view::holding(invitations::Column::Roles, &written))
@@ -270,7 +282,11 @@ pub async fn assignable(
         own.map_err(StoreError::from)?.iter().map(|row| RoleId::from_uuid(row.id).to_string()).collect();
     for (index, key) in keys.iter().enumerate() {
         if system_role(key).is_none() && !own.contains(key) {
-            checks.refuse(&format!("{pointer}/{index}"), "unknown_role", "the key of a role; GET /api/v1/roles lists them");
+            checks.refuse(
+                &format!("{pointer}/{index}"),
+                "unknown_role",
+                "the key of a role; GET /api/v1/roles lists them",
+            );
         }
     }
     checks.done().map_err(Error::Invalid)?;
@@ -305,7 +321,8 @@ fn check_name(checks: &mut Checks, name: &str) {
 /// The names of system roles stay theirs: two roles of one name could not be told apart.
 fn check_free(name: &str) -> Result<(), Error> {
     let name = name.trim();
-    let taken = SYSTEM_ROLES.iter().any(|role| role.key.eq_ignore_ascii_case(name) || role.name.eq_ignore_ascii_case(name));
+    let taken =
+        SYSTEM_ROLES.iter().any(|role| role.key.eq_ignore_ascii_case(name) || role.name.eq_ignore_ascii_case(name));
     if taken { Err(Error::NameTaken) } else { Ok(()) }
 }
 

@@ -67,7 +67,9 @@ mod tests {
         let tenant = TenantId::from_uuid(uuid::Uuid::from_u128(7));
         let fine = ["roles:read", "roles:*", "*:write", "*"];
         assert!(refused(&fine, tenant).is_empty());
-        for bad in ["roles:erase", "role:*", "*:suspend", "tenants:suspend", "tenants:*", "*:*", "roles", "roles:", "", " *"] {
+        for bad in
+            ["roles:erase", "role:*", "*:suspend", "tenants:suspend", "tenants:*", "*:*", "roles", "roles:", "", " *"]
+        {
             assert_eq!(refused(&["roles:read", bad], tenant), ["/p/1"], "{bad}");
         }
         assert_eq!(refused(&[], tenant), ["/p"]);

@@ -5,6 +5,7 @@ mod login;
 mod logout;
 mod refresh;
 mod register;
+mod switch_tenant;
 
 use plinth_gateway::Endpoint;
 
@@ -16,6 +17,7 @@ pub fn endpoints() -> Vec<Endpoint<Identity>> {
         login::endpoint(),
         refresh::endpoint(),
         logout::endpoint(),
+        switch_tenant::endpoint(),
         jwks::endpoint(),
     ]
 }

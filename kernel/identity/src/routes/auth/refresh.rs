@@ -1,21 +1,91 @@
 //! POST auth/refresh: a new pair for a refresh token, which is used up by it.
 
-use axum::{extract::State, http::HeaderMap};
-use plinth_core::api::auth::{Refresh, Tokens};
-use plinth_gateway::{Body, Done, Endpoint, Json, Visitor, endpoint::post};
+use std::borrow::Cow;
+
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use plinth_core::{
+    Fault, Kind, Problem,
+    api::auth::{Refresh, Tokens},
+};
+use plinth_gateway::{Body, Done, Endpoint, Json, Refuses, Visitor, endpoint::post};
 
 use crate::{
     Identity,
-    routes::cookies,
-    sessions::{RefreshError as Error, Refreshed, refresh},
+    routes::cookies::{self, ForeignOrigin},
+    sessions::{RefreshError, Refreshed, refresh},
 };
+
+/// What a refresh can be refused for, and what a cookie can be besides.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Refresh(#[from] RefreshError),
+    #[error(transparent)]
+    Foreign(#[from] ForeignOrigin),
+}
+
+impl Problem for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Refresh(error) => error.kind(),
+            Self::Foreign(ForeignOrigin) => Kind::Forbidden,
+        }
+    }
+
+    fn code(&self) -> Cow<'static, str> {
+        match self {
+            Self::Refresh(error) => error.code(),
+            Self::Foreign(ForeignOrigin) => "foreign_origin".into(),
+        }
+    }
+
+    fn retry_after_seconds(&self) -> Option<u64> {
+        if let Self::Refresh(error) = self { error.retry_after_seconds() } else { None }
+    }
+}
+
+impl Refuses for Error {
+    const CASES: &'static [(Kind, &'static str)] = &{
+        const SHARED: usize = RefreshError::CASES.len();
+        let mut cases = [(Kind::Forbidden, "foreign_origin"); SHARED + 1];
+        let mut index = 0;
+        while index < SHARED {
+            cases[index] = RefreshError::CASES[index];
+            index += 1;
+        }
+        cases
+    };
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        plinth_gateway::refuse(&self)
+    }
+}
+
+impl From<plinth_store::Error> for Error {
+    fn from(error: plinth_store::Error) -> Self {
+        Self::Refresh(error.into())
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Refresh(fault.into())
+    }
+}
 
 pub fn endpoint() -> Endpoint<Identity> {
     post("/api/v1/auth/refresh", handler)
         .summary("Exchange a refresh token for a new pair")
         .description(
             "Each refresh token is used once. The same token under the same Idempotency-Key gives the same pair for a minute; \
-             any other second use ends the session with `token_reused`. The body may be left out where the token is in a cookie.",
+             any other second use ends the session with `token_reused`. The body may be left out where the token is in a cookie; \
+             the cookie counts only for pages of the platform's own origin.",
         )
         .own_idempotency()
 }
@@ -27,7 +97,10 @@ async fn handler(
     body: Option<Body<Refresh>>,
 ) -> Result<Done<Json<Tokens>>, Error> {
     let sent = body.and_then(|Body(request)| request.refresh_token);
-    let token = sent.or_else(|| cookies::read(&identity, &headers)).ok_or(Error::Missing)?;
+    let token = match sent {
+        Some(token) => token,
+        None => cookies::read(&identity, &headers)?.ok_or(RefreshError::Missing)?,
+    };
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
     let tx = visitor.change_system().await?;
     match refresh(&identity, &tx, &token, key).await? {
@@ -39,7 +112,7 @@ async fn handler(
         Refreshed::Reused => {
             // The session ends for good; the answer is the refusal.
             tx.commit().await?;
-            Err(Error::Reused)
+            Err(RefreshError::Reused.into())
         }
     }
 }

@@ -1,7 +1,12 @@
+//! The answer to the mail that asks the owner of an address.
+
+mod resend;
+mod verify;
+
 use plinth_gateway::Endpoint;
 
 use crate::Identity;
 
 pub fn endpoints() -> Vec<Endpoint<Identity>> {
-    Vec::new()
+    vec![verify::endpoint(), resend::endpoint()]
 }

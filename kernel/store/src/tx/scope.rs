@@ -1,22 +1,17 @@
-//! Transactions and the scope of a tenant inside them.
+//! Whose rows a query sees: the tenant is in the constructor of every one.
 
-use std::{
-    fmt,
-    sync::{Mutex, PoisonError},
-};
+use std::fmt;
 
-use async_trait::async_trait;
 use plinth_core::{Cause, Id, IdKind, NewEvent, TenantId, Timestamp};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, DeleteMany, EntityTrait, ExecResult,
-    IntoActiveModel, QueryFilter, QueryResult, Select, Statement, UpdateMany, Value,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DeleteMany, EntityTrait, IntoActiveModel, QueryFilter, Select, UpdateMany,
+    Value,
 };
 
+use super::{Tx, WhenCertain};
 use crate::{
-    Error, Invalidation, Store, entities,
-    log::{Appended, Link, Row},
-    sqlite::Lease,
-    store,
+    Error, Invalidation, Store,
+    log::{Appended, Row},
 };
 
 /// A table whose rows belong to a tenant.
@@ -34,89 +29,6 @@ pub struct TenantTx {
 /// A transaction that belongs to no tenant.
 pub struct SystemTx {
     tx: Tx,
-}
-
-pub(crate) struct Tx {
-    store: Store,
-    connection: Connection,
-    write: bool,
-    cause: Cause,
-    staged: Mutex<Staged>,
-}
-
-pub(crate) enum Connection {
-    /// A turn on SQLite's one writer.
-    Lease(Lease),
-    Own(DatabaseTransaction),
-}
-
-/// What goes out with the commit.
-#[derive(Default)]
-struct Staged {
-    events: Vec<Row>,
-    invalidations: Vec<Invalidation>,
-}
-
-impl Tx {
-    pub fn new(store: Store, connection: Connection, write: bool, cause: Cause) -> Self {
-        Self { store, connection, write, cause, staged: Mutex::default() }
-    }
-
-    fn database(&self) -> &DatabaseTransaction {
-        match &self.connection {
-            Connection::Lease(lease) => lease.connection(),
-            Connection::Own(transaction) => transaction,
-        }
-    }
-
-    fn staged(&self) -> std::sync::MutexGuard<'_, Staged> {
-        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn commit(self) -> Result<Vec<Appended>, Error> {
-        debug_assert!(self.write, "a read has nothing to commit");
-        let Staged { events, invalidations } = std::mem::take(&mut *self.staged());
-        let mut appended = Vec::with_capacity(events.len());
-        for event in events {
-            appended.push(self.append(event).await?);
-        }
-        if self.store.is_postgres() {
-            for invalidation in &invalidations {
-                self.database().query_one_raw(store::notification(*invalidation)).await?;
-            }
-        }
-        match self.connection {
-            Connection::Lease(lease) => lease.commit().await?,
-            Connection::Own(transaction) => transaction.commit().await?,
-        }
-        for invalidation in invalidations {
-            self.store.tell(invalidation);
-        }
-        Ok(appended)
-    }
-
-    async fn append(&self, row: Row) -> Result<Appended, Error> {
-        let last = entities::last_version(self.database(), row.tenant, &row.subject).await?;
-        if let Some(expected) = row.expected_version
-            && expected != last
-        {
-            return Err(Error::VersionConflict { subject: row.subject, expected });
-        }
-        let version = last + 1;
-        if self.store.is_postgres() {
-            entities::insert_unsealed(self.database(), &row, version).await.map_err(|error| match error {
-                // Two changes of one subject at the same moment: the later one was decided on what is no longer so.
-                Error::Duplicate(_) => Error::VersionConflict { subject: row.subject.clone(), expected: last },
-                other => other,
-            })?;
-            return Ok(Appended { id: row.id, position: None, version });
-        }
-        let head = entities::chain_head(self.database(), row.tenant).await?;
-        let hash = row.hash(version, head.as_ref().map(|link| &link.hash));
-        let position = entities::insert_sealed(self.database(), &row, version, &hash).await?;
-        entities::set_chain_head(self.database(), row.tenant, &Link { position, hash }).await?;
-        Ok(Appended { id: row.id, position: Some(position), version })
-    }
 }
 
 impl TenantTx {
@@ -137,6 +49,10 @@ impl TenantTx {
 impl SystemTx {
     pub(crate) fn new(tx: Tx) -> Self {
         Self { tx }
+    }
+
+    pub(super) fn tx(&self) -> &Tx {
+        &self.tx
     }
 
     /// The rows of one tenant.
@@ -205,6 +121,10 @@ pub struct Scope<'t> {
 }
 
 impl<'t> Scope<'t> {
+    pub(super) fn tx(&self) -> &Tx {
+        self.tx
+    }
+
     pub fn tenant(self) -> TenantId {
         self.tenant
     }
@@ -273,37 +193,14 @@ impl fmt::Debug for Scope<'_> {
     }
 }
 
-macro_rules! speaks_to_the_database {
-    ($type:ty) => {
-        #[async_trait]
-        impl ConnectionTrait for $type {
-            fn get_database_backend(&self) -> DbBackend {
-                self.tx.database().get_database_backend()
-            }
-            async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-                self.tx.database().execute_raw(statement).await
-            }
-            async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-                self.tx.database().execute_unprepared(sql).await
-            }
-            async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-                self.tx.database().query_one_raw(statement).await
-            }
-            async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-                self.tx.database().query_all_raw(statement).await
-            }
-        }
-    };
-}
-
-speaks_to_the_database!(SystemTx);
-speaks_to_the_database!(Scope<'_>);
-
 /// A unit of work: a transaction and whose it is, for services that serve tenants and the platform alike.
 pub trait Work: ConnectionTrait {
     /// The tenant, or none for the platform's own.
     fn owner(&self) -> Option<TenantId>;
     fn store(&self) -> &Store;
+    /// Runs `action` when what this unit of work sees cannot be taken back any more: after the commit of a change, before
+    /// [`TenantTx::commit`] returns; at once in a read. Never, when the change is not kept.
+    fn when_certain(&self, action: WhenCertain);
 }
 
 impl Work for SystemTx {
@@ -313,6 +210,9 @@ impl Work for SystemTx {
     fn store(&self) -> &Store {
         &self.tx.store
     }
+    fn when_certain(&self, action: WhenCertain) {
+        self.tx.when_certain(action);
+    }
 }
 
 impl Work for Scope<'_> {
@@ -321,5 +221,8 @@ impl Work for Scope<'_> {
     }
     fn store(&self) -> &Store {
         &self.tx.store
+    }
+    fn when_certain(&self, action: WhenCertain) {
+        self.tx.when_certain(action);
     }
 }

@@ -1,0 +1,76 @@
+//! POST auth/password/forgot: a mail with a link that sets a new password.
+
+use axum::extract::State;
+use plinth_core::api::auth::{MailRequested, MailTo};
+use plinth_gateway::{Accepted, Body, Done, Endpoint, Visitor, endpoint::post};
+
+use crate::{
+    Identity,
+    accounts::passwords::{
+        even_time::EvenTime,
+        forgot::{self, Error},
+    },
+};
+
+pub fn endpoint() -> Endpoint<Identity> {
+    post("/api/v1/auth/password/forgot", handler)
+        .summary("Ask for a mail that sets a new password")
+        .description(
+            "The answer is the same, and takes the same time, whether an account has this address or not. The link of the \
+             mail before stops working.",
+        )
+        .takes_credentials()
+}
+
+async fn handler(
+    visitor: Visitor,
+    State(identity): State<Identity>,
+    Body(request): Body<MailTo>,
+) -> Result<Done<Accepted<MailRequested>>, Error> {
+    forgot::check(&request.email)?;
+    let even = EvenTime::begin();
+    let tx = visitor.change_system().await?;
+    forgot::forgot(&identity, &tx, &request.email).await?;
+    let message = "if an account has this address, a mail with a link is on its way to it".into();
+    let done = visitor.commit_system(tx, Accepted(MailRequested { message })).await?;
+    even.wait().await;
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use serde_json::json;
+
+    use crate::{accounts::passwords::even_time::LEAST, testing::apps};
+
+    #[tokio::test]
+    async fn the_answer_does_not_tell_whether_there_is_an_account() {
+        for test in apps().await {
+            let owner = test.owner().await;
+            let mut answers = Vec::new();
+            for email in [owner.email.to_uppercase(), "nobody@example.com".to_owned()] {
+                let begun = Instant::now();
+                let request = test.app.post("/api/v1/auth/password/forgot").json(&json!({ "email": email }));
+                let reply = request.send().await;
+                assert!(begun.elapsed() >= LEAST, "{email} was answered after {:?}", begun.elapsed());
+                let mut names: Vec<_> = reply.headers.keys().map(ToString::to_string).collect();
+                names.sort();
+                answers.push((names, reply.expect(202)));
+            }
+            assert_eq!(answers[0], answers[1]);
+            assert_eq!(test.mail_to(&owner.email).await.0, "password_reset");
+            assert!(!test.has_mail("nobody@example.com").await);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_address_is_refused() {
+        for test in apps().await {
+            let request = test.app.post("/api/v1/auth/password/forgot").json(&json!({ "email": "nobody" }));
+            let problem = request.send().await.refused(422, "invalid");
+            assert_eq!(problem["errors"][0]["pointer"], "/email");
+        }
+    }
+}
