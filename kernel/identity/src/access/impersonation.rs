@@ -135,7 +135,11 @@ async fn check_target(tx: &SystemTx, user: UserId, tenant: TenantId) -> Result<(
 }
 
 /// An impersonation that `who` may end: by the operator who began it, also from inside, and by whoever could begin one.
-pub async fn find(tx: &SystemTx, who: &Principal, session: SessionId) -> Result<(sessions::Model, Impersonation), Error> {
+pub async fn find(
+    tx: &SystemTx,
+    who: &Principal,
+    session: SessionId,
+) -> Result<(sessions::Model, Impersonation), Error> {
     let row = tx.find::<sessions::Entity>().filter(sessions::Column::Id.eq(session.uuid())).one(tx).await;
     let row = row.map_err(StoreError::from)?.ok_or(Error::NotFound)?;
     let shown = view(&row).ok_or(Error::NotFound)?;

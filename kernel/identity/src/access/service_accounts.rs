@@ -146,7 +146,7 @@ pub async fn update(
         row.roles = view::write_json(&roles::assignable(scope, principal, "/roles", keys).await?)?;
     }
     if let Patch::Value(name) = &request.name {
-        row.name = name.trim().to_owned();
+        name.trim().clone_into(&mut row.name);
     }
     if let Patch::Value(enabled) = request.enabled {
         row.enabled = enabled;

@@ -18,8 +18,8 @@ use crate::{
 };
 
 const HOUR_MS: i64 = 3_600_000;
-const LONGEST_REPORT: Duration = Duration::from_secs(31 * 86_400);
-const COMMON_REPORT: Duration = Duration::from_secs(7 * 86_400);
+const LONGEST_REPORT: Duration = Duration::from_hours(31 * 24);
+const COMMON_REPORT: Duration = Duration::from_hours(7 * 24);
 /// Rows a statement carries: nine values each, far below what either database takes.
 const ROWS_PER_STATEMENT: usize = 100;
 

@@ -81,7 +81,7 @@ pub async fn request(identity: &Identity, tx: &SystemTx, email: &str) -> Result<
 
 /// What a link comes to. A wrong code changes something too: it is counted, so it must be committed.
 pub enum Outcome {
-    SignedIn(SignedIn),
+    SignedIn(Box<SignedIn>),
     WrongCode,
 }
 
@@ -111,7 +111,7 @@ pub async fn redeem(
     verify::mark_verified(tx, &user).await?;
     user.email_verified_at.get_or_insert(tx.now().millis());
     let signed_in = open(identity, tx, &user, request.tenant.as_deref(), &methods, device).await?;
-    Ok(Outcome::SignedIn(signed_in))
+    Ok(Outcome::SignedIn(Box::new(signed_in)))
 }
 
 async fn code_is_right(identity: &Identity, tx: &SystemTx, user: UserId, code: &str) -> Result<bool, Error> {

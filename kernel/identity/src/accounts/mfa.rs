@@ -23,7 +23,6 @@ use crate::{
         recovery_codes,
         users::{self, Column},
     },
-    fields::Checks,
     totp,
 };
 
@@ -69,7 +68,8 @@ pub async fn enrol(identity: &Identity, tx: &SystemTx, oneself: Oneself) -> Resu
     }
     // The colon divides issuer and account in what the app is shown.
     let plain = |name: &str| name.replace(':', "");
-    let enrolment = totp::enrol(identity.world().random(), &plain(&issuer(identity)), &plain(&user.email)).map_err(failed)?;
+    let enrolment =
+        totp::enrol(identity.world().random(), &plain(&issuer(identity)), &plain(&user.email)).map_err(failed)?;
     let sealed = tx.store().vault().seal(tx, &totp_context(oneself.user), &enrolment.secret).await?;
     let waiting = Factor { secret: Some(sealed), confirmed_at: None, last_step: 0 };
     if !write(tx, oneself.user, waiting, Column::TotpConfirmedAt.is_null()).await? {
@@ -94,7 +94,8 @@ pub async fn confirm(identity: &Identity, tx: &SystemTx, oneself: Oneself, code:
     }
     let sealed = user.totp_secret.as_ref().ok_or(Error::NotBegun)?;
     let secret = tx.store().vault().open(tx, &totp_context(oneself.user), sealed).await?;
-    let step = totp::verify(&secret, code, tx.now().seconds(), Some(user.totp_last_step)).map_err(|_| Error::WrongCode)?;
+    let step =
+        totp::verify(&secret, code, tx.now().seconds(), Some(user.totp_last_step)).map_err(|_| Error::WrongCode)?;
     let confirmed = Factor { secret: Some(sealed.clone()), confirmed_at: Some(tx.now().millis()), last_step: step };
     if !write(tx, oneself.user, confirmed, Column::TotpConfirmedAt.is_null()).await? {
         return Err(Error::AlreadyEnrolled);
@@ -111,9 +112,8 @@ pub async fn confirm(identity: &Identity, tx: &SystemTx, oneself: Oneself, code:
 /// Compares what was shown. Done before a transaction is open: comparing a password is slow.
 pub async fn show(identity: &Identity, tx: SystemTx, oneself: Oneself, shown: Confirm) -> Result<Shown, Error> {
     if shown.password.is_none() && shown.totp.is_none() {
-        let mut checks = Checks::default();
-        checks.refuse("/password", "missing_field", "send your password, or a code in totp");
-        checks.done().map_err(Error::Invalid)?;
+        let missing = FieldError::new("/password", "missing_field", "send your password, or a code in totp");
+        return Err(Error::Invalid(vec![missing]));
     }
     let user = proof::account(tx, oneself).await?;
     if user.totp_confirmed_at.is_none() {
@@ -178,7 +178,8 @@ async fn write(tx: &SystemTx, user: UserId, factor: Factor, still: SimpleExpr) -
         totp_last_step: Set(factor.last_step),
         ..Default::default()
     };
-    let written = tx.update::<users::Entity>().set(row).filter(Column::Id.eq(user.uuid())).filter(still).exec(tx).await?;
+    let written =
+        tx.update::<users::Entity>().set(row).filter(Column::Id.eq(user.uuid())).filter(still).exec(tx).await?;
     tx.invalidate(Invalidation::User(user));
     Ok(written.rows_affected == 1)
 }

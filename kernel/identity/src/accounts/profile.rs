@@ -55,7 +55,8 @@ impl Oneself {
 
 /// The account of somebody who is known to have one.
 pub async fn load(tx: &SystemTx, user: UserId) -> Result<users::Model, Fault> {
-    let row = tx.find::<users::Entity>().filter(users::Column::Id.eq(user.uuid())).one(tx).await.map_err(StoreError::from)?;
+    let row =
+        tx.find::<users::Entity>().filter(users::Column::Id.eq(user.uuid())).one(tx).await.map_err(StoreError::from)?;
     row.ok_or_else(|| Fault::internal(format!("{user} has a session or a token and no account")))
 }
 
@@ -116,7 +117,7 @@ pub async fn update(
 ) -> Result<users::Model, Error> {
     let before = (user.name.clone(), user.locale.clone());
     if let Patch::Value(name) = change.name {
-        user.name = name.trim().to_owned();
+        name.trim().clone_into(&mut user.name);
     }
     change.locale.apply(&mut user.locale);
     if before != (user.name.clone(), user.locale.clone()) {
@@ -155,12 +156,7 @@ pub fn open_sessions(tx: &SystemTx, user: UserId) -> Select<sessions::Entity> {
 }
 
 /// Ends every session of a person, or every other one.
-pub async fn end_sessions(
-    tx: &SystemTx,
-    user: UserId,
-    keep: Option<SessionId>,
-    why: &str,
-) -> Result<(), StoreError> {
+pub async fn end_sessions(tx: &SystemTx, user: UserId, keep: Option<SessionId>, why: &str) -> Result<(), StoreError> {
     for session in open_sessions(tx, user).all(tx).await? {
         if keep.is_none_or(|kept| kept.uuid() != session.id) {
             revoke(tx, &session, why).await?;

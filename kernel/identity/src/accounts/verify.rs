@@ -72,7 +72,11 @@ pub async fn mark_verified(tx: &SystemTx, user: &users::Model) -> Result<(), Sto
         .filter(users::Column::Id.eq(user.id))
         .exec(tx)
         .await?;
-    tx.in_tenant(SYSTEM_TENANT).emit(NewEvent::new("user.email_verified", format!("user/{id}"), &json!({ "user": id })));
+    tx.in_tenant(SYSTEM_TENANT).emit(NewEvent::new(
+        "user.email_verified",
+        format!("user/{id}"),
+        &json!({ "user": id }),
+    ));
     tx.invalidate(Invalidation::User(id));
     Ok(())
 }

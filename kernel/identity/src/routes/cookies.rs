@@ -14,7 +14,9 @@ const PATH: &str = "/api/v1/auth";
 
 /// A cookie came along with a request that a page elsewhere made.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("a page of another origin may not use the cookie; call from the platform's public address, or send refresh_token in the body")]
+#[error(
+    "a page of another origin may not use the cookie; call from the platform's public address, or send refresh_token in the body"
+)]
 pub struct ForeignOrigin;
 
 /// Adds the cookie to an answer that carries a refresh token, where cookies are switched on.
@@ -129,8 +131,13 @@ mod tests {
     async fn a_page_elsewhere_cannot_use_the_cookie() {
         for test in apps().await {
             let (value, _) = cookie(&sign_in(&test).await);
-            let elsewhere =
-                ["https://evil.example", "http://plinth.example", "https://plinth.example:8443", "https://plinth.example.evil.example", "null"];
+            let elsewhere = [
+                "https://evil.example",
+                "http://plinth.example",
+                "https://plinth.example:8443",
+                "https://plinth.example.evil.example",
+                "null",
+            ];
             for origin in elsewhere {
                 refresh(&test, &value, Some(origin)).await.refused(403, "foreign_origin");
             }

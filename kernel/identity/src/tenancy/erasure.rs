@@ -137,3 +137,18 @@ async fn anonymise(tx: &SystemTx, id: TenantId) -> Result<(), StoreError> {
     tx.update::<tenants::Entity>().set(change).filter(tenants::Column::Id.eq(id.uuid())).exec(tx).await?;
     Ok(())
 }
+
+#[cfg(test)]
+pub mod tests {
+    use plinth_core::TenantId;
+    use plinth_store::SystemTx;
+    use sea_orm::{ConnectionTrait, Statement};
+
+    /// What the log says happened to a tenant.
+    pub async fn events(tx: &SystemTx, tenant: TenantId) -> Vec<String> {
+        let sql = "select kind from events where tenant = $1 order by time, id";
+        let query = Statement::from_sql_and_values(tx.get_database_backend(), sql, [tenant.uuid().into()]);
+        let rows = tx.query_all_raw(query).await.expect("events");
+        rows.iter().map(|row| row.try_get("", "kind").expect("a kind")).collect()
+    }
+}

@@ -60,7 +60,7 @@ pub async fn update(
         row.scopes = view::write_json(&scopes.patterns().collect::<Vec<_>>())?;
     }
     if let Patch::Value(name) = request.name {
-        row.name = name.trim().to_owned();
+        name.trim().clone_into(&mut row.name);
     }
     let had_ended = row.expires_at.is_some_and(|end| end <= now.millis());
     let mut end = row.expires_at.map(Timestamp::from_millis);

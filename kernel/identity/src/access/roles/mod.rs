@@ -204,7 +204,7 @@ pub async fn update(
     }
     if let Patch::Value(name) = request.name {
         check_free(&name)?;
-        row.name = name.trim().to_owned();
+        name.trim().clone_into(&mut row.name);
     }
     request.description.apply(&mut row.description);
     row.description = row.description.map(|text| text.trim().to_owned());

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use plinth_core::{Fault, UserId, api::auth::NewTenant};
+use plinth_core::{Fault, Id, UserId, api::auth::NewTenant};
 use plinth_store::{Error as StoreError, SystemTx};
 use ring::digest;
 use sea_orm::{ColumnTrait, QueryFilter};
@@ -20,9 +20,9 @@ use crate::{
 };
 
 /// Time to sign in at the provider.
-const AT_PROVIDER: Duration = Duration::from_secs(600);
+const AT_PROVIDER: Duration = Duration::from_mins(10);
 /// Time to look up a code.
-const FOR_CODE: Duration = Duration::from_secs(300);
+const FOR_CODE: Duration = Duration::from_mins(5);
 
 /// What the browser came back with.
 #[derive(Clone, Copy)]
@@ -100,7 +100,8 @@ pub async fn keep_proof(tx: &SystemTx, ticket: Ticket<'_>, proof: &Proof, wish: 
     if find(tx, &hash, ticket.provider).await?.is_some() {
         return Ok(());
     }
-    let plain = serde_json::to_vec(proof).map_err(|error| Fault::internal("a proof cannot be written").because(error))?;
+    let plain =
+        serde_json::to_vec(proof).map_err(|error| Fault::internal("a proof cannot be written").because(error))?;
     let sealed = tx.store().vault().seal(tx, &context("proof", &hash), &plain).await?;
     insert(tx, hash, ticket.provider, String::new(), sealed, wish, FOR_CODE).await?;
     Ok(())
@@ -124,14 +125,16 @@ pub async fn take(tx: &SystemTx, ticket: Ticket<'_>, me: Result<Option<UserId>, 
             return Err(Error::StateInvalid);
         }
         let plain = vault.open(tx, &context("verifier", &row.state_hash), &row.verifier).await?;
-        let verifier = String::from_utf8(plain).map_err(|error| Fault::internal("a kept verifier is no text").because(error))?;
+        let verifier =
+            String::from_utf8(plain).map_err(|error| Fault::internal("a kept verifier is no text").because(error))?;
         return Ok(Waiting::ForProvider { wish, nonce: row.nonce, verifier });
     }
     let row = find(tx, &ticket.second(), ticket.provider).await?.ok_or(Error::StateInvalid)?;
     let wish = wish_of(&row);
     check_linker(&wish, me)?;
     let plain = vault.open(tx, &context("proof", &row.state_hash), &row.verifier).await?;
-    let proof = serde_json::from_slice(&plain).map_err(|error| Fault::internal("a kept proof is unreadable").because(error))?;
+    let proof =
+        serde_json::from_slice(&plain).map_err(|error| Fault::internal("a kept proof is unreadable").because(error))?;
     Ok(Waiting::ForCode { wish, proof })
 }
 
@@ -174,7 +177,7 @@ async fn insert(
         redirect_uri: wish.redirect_uri,
         tenant_name,
         tenant_slug,
-        link_to: wish.link_to.map(|user| user.uuid()),
+        link_to: wish.link_to.map(Id::uuid),
         created_at: tx.now().millis(),
         expires_at: (tx.now() + lifetime).millis(),
     };

@@ -49,7 +49,9 @@ pub enum Error {
     AccountExists,
     #[error("another account is linked to this identity; unlink it there first")]
     IdentityTaken,
-    #[error("the provider tells no usable e-mail address; allow it there, or register with a password and link the provider")]
+    #[error(
+        "the provider tells no usable e-mail address; allow it there, or register with a password and link the provider"
+    )]
     EmailNeeded,
     #[error("registration is closed on this platform; ask to be invited")]
     Closed,

@@ -9,14 +9,15 @@ const MOST: usize = 2000;
 
 /// Says what is wrong with an address, if anything is.
 pub fn refusal(public_url: &str, redirect_uri: &str) -> Option<&'static str> {
-    const ELSEWHERE: &str =
-        "an address under the platform's public address, or on this machine: http://127.0.0.1, http://[::1] or http://localhost";
+    const ELSEWHERE: &str = "an address under the platform's public address, or on this machine: http://127.0.0.1, http://[::1] or http://localhost";
     // Programs disagree on what these characters mean in an address, and so on which host it names.
     let plain = redirect_uri.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\\"<>^`{|}".contains(&byte));
     if !plain || redirect_uri.len() > MOST {
         return Some("an absolute address of at most 2000 characters, with special characters percent-encoded");
     }
-    let Ok(url) = Url::parse(redirect_uri) else { return Some("an absolute address such as https://app.example.com/callback") };
+    let Ok(url) = Url::parse(redirect_uri) else {
+        return Some("an absolute address such as https://app.example.com/callback");
+    };
     if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
         return Some("an address without a fragment and without a user name");
     }

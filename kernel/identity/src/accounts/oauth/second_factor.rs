@@ -17,7 +17,12 @@ pub enum Verdict {
     Refused(Error),
 }
 
-pub async fn check(identity: &Identity, tx: &SystemTx, user: &users::Model, code: Option<&str>) -> Result<Verdict, Error> {
+pub async fn check(
+    identity: &Identity,
+    tx: &SystemTx,
+    user: &users::Model,
+    code: Option<&str>,
+) -> Result<Verdict, Error> {
     if user.totp_confirmed_at.is_none() {
         return Ok(Verdict::NotSetUp);
     }

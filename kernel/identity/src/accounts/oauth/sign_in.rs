@@ -66,7 +66,7 @@ pub async fn verify<'a>(
 
 /// What a sign-in comes to. A refusal changes something too: it must be committed.
 pub enum Outcome {
-    SignedIn(SignedIn),
+    SignedIn(Box<SignedIn>),
     Refused(Error),
 }
 
@@ -107,7 +107,7 @@ pub async fn sign_in(identity: &Identity, tx: &SystemTx, asked: SignIn<'_>, devi
     let told = json!({ "user": id, "session": opened.session, "methods": methods });
     tx.in_tenant(home.unwrap_or(SYSTEM_TENANT)).emit(NewEvent::new("user.signed_in", format!("user/{id}"), &told));
     let tenant = tenant.as_ref().map(view::tenant).transpose()?;
-    Ok(Outcome::SignedIn(SignedIn { user: view::user(&user), tenant, tokens: opened.tokens }))
+    Ok(Outcome::SignedIn(Box::new(SignedIn { user: view::user(&user), tenant, tokens: opened.tokens })))
 }
 
 /// A person without a password, and the tenant they asked for.
@@ -190,7 +190,10 @@ mod tests {
         let named = |name: Option<&str>| {
             let name = name.map(str::to_owned);
             let (issuer, subject) = (String::new(), String::new());
-            display_name(&Proof { issuer, subject, email: None, email_verified: false, name }, "ada.lovelace@example.com")
+            display_name(
+                &Proof { issuer, subject, email: None, email_verified: false, name },
+                "ada.lovelace@example.com",
+            )
         };
         assert_eq!(named(Some(" Ada\u{7}\n Lovelace ")), "Ada Lovelace");
         for nothing in [None, Some(""), Some(" \t ")] {

@@ -1,9 +1,16 @@
 //! The first half: an address at the provider to send the browser to.
 
-use plinth_core::{UserId, api::auth::{OauthStart, OauthStarted}};
+use plinth_core::{
+    UserId,
+    api::auth::{OauthStart, OauthStarted},
+};
 use plinth_store::{Error as StoreError, SystemTx};
 
-use super::{Error, attempt::{self, Wish}, provider, redirect};
+use super::{
+    Error,
+    attempt::{self, Wish},
+    provider, redirect,
+};
 use crate::{Identity, fields::Checks, oidc};
 
 /// A start that the provider's published addresses were asked for, and that is not kept yet.
@@ -13,7 +20,12 @@ pub struct Begun {
 }
 
 /// Asks the provider where its door is, so no transaction may be open.
-pub async fn begin(identity: &Identity, name: &str, request: OauthStart, link_to: Option<UserId>) -> Result<Begun, Error> {
+pub async fn begin(
+    identity: &Identity,
+    name: &str,
+    request: OauthStart,
+    link_to: Option<UserId>,
+) -> Result<Begun, Error> {
     let config = provider(identity, name)?;
     let mut checks = Checks::default();
     if let Some(message) = redirect::refusal(&identity.config().public_url, &request.redirect_uri) {

@@ -66,12 +66,7 @@ pub async fn prepare(
     Ok(Prepared { shown, hash })
 }
 
-pub async fn change(
-    identity: &Identity,
-    tx: &SystemTx,
-    oneself: Oneself,
-    prepared: Prepared,
-) -> Result<Proof, Error> {
+pub async fn change(identity: &Identity, tx: &SystemTx, oneself: Oneself, prepared: Prepared) -> Result<Proof, Error> {
     let Prepared { shown, hash } = prepared;
     let proof = prove(identity, tx, oneself, shown).await?;
     let (Proof::Right, Some(hash)) = (&proof, hash) else { return Ok(Proof::Wrong) };

@@ -11,7 +11,7 @@ use crate::{
         one_time::{self, Purpose},
         profile, verify,
     },
-    fields::{Checks, email_key},
+    fields::email_key,
     password::{RuleError, check_rules},
 };
 
@@ -31,9 +31,7 @@ refuses!(Error {
 
 impl Error {
     fn password(rule: RuleError) -> Self {
-        let mut checks = Checks::default();
-        checks.refuse("/password", rule.code(), rule.to_string());
-        checks.done().err().map_or(Self::TokenInvalid, Self::Invalid)
+        Self::Invalid(vec![FieldError::new("/password", rule.code(), rule.to_string())])
     }
 }
 

@@ -152,7 +152,7 @@ mod tests {
         for test in apps().await {
             let owner = test.owner().await;
             set_limits(&test, &owner, r#"{"api_keys":2}"#).await;
-            let soon = test.database.world.now() + Duration::from_secs(60);
+            let soon = test.database.world.now() + Duration::from_mins(1);
             let brief = key(&test, &owner.token, json!({ "scopes": ["*"], "expires_at": soon })).await;
             let long = key(&test, &owner.token, json!({ "scopes": ["*"] })).await;
             create(&test, &owner.token, json!({ "scopes": ["*"] })).await.refused(409, "limit_reached");
@@ -163,6 +163,19 @@ mod tests {
             key(&test, &owner.token, json!({ "scopes": ["*"] })).await;
             let revive = test.app.patch(&format!("/api/v1/api-keys/{}", brief.id)).token(&owner.token);
             revive.json(&json!({ "expires_at": null })).send().await.refused(409, "limit_reached");
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_at_one_moment_do_not_both_take_the_last_place() {
+        for test in apps().await {
+            let owner = test.owner().await;
+            set_limits(&test, &owner, r#"{"api_keys":1}"#).await;
+            let make = || create(&test, &owner.token, json!({ "scopes": ["*"] }));
+            let (one, two, three) = tokio::join!(make(), make(), make());
+            let mut statuses = [one, two, three].map(|reply| reply.status.as_u16());
+            statuses.sort_unstable();
+            assert_eq!(statuses, [201, 409, 409]);
         }
     }
 
@@ -211,6 +224,21 @@ mod tests {
             };
             visit(json!({ "name": "Mine", "scopes": ["*"] })).await.refused(403, "not_a_member");
             visit(json!({ "name": "Its", "scopes": ["*"], "service_account": machine })).await.expect(201);
+        }
+    }
+
+    #[tokio::test]
+    async fn no_key_outlives_an_impersonation() {
+        for test in apps().await {
+            let (owner, operator) = (test.owner().await, operator(&test).await);
+            let before = key(&test, &owner.token, json!({ "scopes": ["*"] })).await;
+            let request = json!({ "user": owner.user, "tenant": owner.tenant, "reason": "A ticket" });
+            let start = test.app.post("/api/v1/impersonations").token(&operator.token).json(&request).send().await;
+            let started = start.expect(201);
+            let token = started["access_token"].as_str().unwrap();
+            create(&test, token, json!({ "scopes": ["*"] })).await.refused(403, "not_while_impersonating");
+            let rotate = test.app.post(&format!("/api/v1/api-keys/{}/rotate", before.id)).token(token).send().await;
+            rotate.refused(403, "not_while_impersonating");
         }
     }
 

@@ -64,7 +64,7 @@ mod tests {
                 .send()
                 .await
                 .expect(200);
-            let day = test.database.world.now() + Duration::from_secs(86_400);
+            let day = test.database.world.now() + Duration::from_hours(24);
             assert!(answer["previous_valid_until"].as_str().unwrap() <= day.to_string().as_str(), "{answer}");
             let new = Key::of(&answer);
             assert_eq!(new.id, old.id);

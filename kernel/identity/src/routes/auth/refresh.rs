@@ -126,7 +126,8 @@ mod tests {
     async fn a_second_use_ends_the_session_at_once() {
         for test in apps().await {
             let owner = test.owner().await;
-            let refresh = |token: &str| test.app.post("/api/v1/auth/refresh").json(&json!({ "refresh_token": token })).send();
+            let refresh =
+                |token: &str| test.app.post("/api/v1/auth/refresh").json(&json!({ "refresh_token": token })).send();
             let pair = refresh(&owner.refresh_token).await.expect(200);
             let access = pair["access_token"].as_str().unwrap();
             test.app.get("/api/v1/me").token(access).send().await.expect(200);
@@ -141,7 +142,8 @@ mod tests {
         for test in apps().await {
             let owner = test.owner().await;
             let refresh = || {
-                let request = test.app.post("/api/v1/auth/refresh").json(&json!({ "refresh_token": owner.refresh_token }));
+                let request =
+                    test.app.post("/api/v1/auth/refresh").json(&json!({ "refresh_token": owner.refresh_token }));
                 request.header("idempotency-key", "one").send()
             };
             let first = refresh().await.expect(200);

@@ -77,7 +77,8 @@ async fn switch(
     user: UserId,
     wanted: TenantId,
 ) -> Result<SignedIn, Error> {
-    let belongs = tx.in_tenant(wanted).find::<memberships::Entity>().filter(memberships::Column::UserId.eq(user.uuid()));
+    let belongs =
+        tx.in_tenant(wanted).find::<memberships::Entity>().filter(memberships::Column::UserId.eq(user.uuid()));
     belongs.one(tx).await.map_err(StoreError::from)?.ok_or(Error::NotFound)?;
     let tenant = tx.find::<tenants::Entity>().filter(tenants::Column::Id.eq(wanted.uuid())).one(tx).await;
     let tenant = tenant.map_err(StoreError::from)?.ok_or(Error::NotFound)?;
@@ -176,7 +177,8 @@ mod tests {
     async fn viewer(test: &TestApp, of: &Actor) -> Actor {
         let viewer = test.owner().await;
         let tx = test.database.store.change_system(Cause::system("test")).await.expect("a change");
-        let (tenant, user): (TenantId, UserId) = (of.tenant.parse().expect("an id"), viewer.user.parse().expect("an id"));
+        let (tenant, user): (TenantId, UserId) =
+            (of.tenant.parse().expect("an id"), viewer.user.parse().expect("an id"));
         join(&tx, tenant, user, &["viewer".into()]).await.expect("a member");
         tx.commit().await.expect("kept");
         viewer

@@ -9,12 +9,10 @@ use crate::{
 };
 
 pub fn endpoint() -> Endpoint<Identity> {
-    delete("/api/v1/impersonations/{session}", handler)
-        .summary("End an impersonation")
-        .description(
-            "For the operator who began it, with the token of either side, and for everybody who holds \
+    delete("/api/v1/impersonations/{session}", handler).summary("End an impersonation").description(
+        "For the operator who began it, with the token of either side, and for everybody who holds \
              `impersonations:write`. Its token stops working at once.",
-        )
+    )
 }
 
 async fn handler(person: Person, Path(session): Path<SessionId>) -> Result<Done<NoContent>, Error> {

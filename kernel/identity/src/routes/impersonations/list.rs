@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use plinth_core::{FieldError, SessionId, TenantId, Timestamp, UserId, api::auth::Impersonation};
+use plinth_core::{FieldError, Id, SessionId, TenantId, Timestamp, UserId, api::auth::Impersonation};
 use plinth_gateway::{Asked, Caller, Endpoint, ListSpec, Listing, Paged, endpoint::get};
 use plinth_store::{Error as StoreError, Keyset, Slice, SystemTx, list};
 use sea_orm::{ColumnTrait, Condition, QueryFilter};
@@ -40,7 +40,11 @@ async fn handler(
 }
 
 async fn page(tx: &SystemTx, asked: &Asked, wanted: Condition) -> Result<Slice<Impersonation>, StoreError> {
-    let select = tx.find::<Entity>().filter(Column::Impersonator.is_not_null()).filter(Column::Tenant.is_not_null()).filter(wanted);
+    let select = tx
+        .find::<Entity>()
+        .filter(Column::Impersonator.is_not_null())
+        .filter(Column::Tenant.is_not_null())
+        .filter(wanted);
     let order = Keyset { by: Column::CreatedAt, id: Column::Id, direction: asked.direction };
     let Slice { rows, has_more, next, prev } = list(tx, select, order, &asked.start, asked.limit).await?;
     Ok(Slice { rows: rows.iter().filter_map(impersonation::view).collect(), has_more, next, prev })
@@ -53,7 +57,7 @@ fn wanted(asked: &Asked, now: Timestamp) -> Result<Condition, Vec<FieldError>> {
     if let Some(ids) = &asked.ids {
         // One that cannot be read is one that no row has.
         let ids = ids.iter().filter_map(|id| id.parse::<SessionId>().ok());
-        all = all.add(Column::Id.is_in(ids.map(|id| id.uuid())));
+        all = all.add(Column::Id.is_in(ids.map(Id::uuid)));
     }
     all = all.add_option(value::<UserId>(asked, "operator", &mut errors).map(|id| Column::Impersonator.eq(id.uuid())));
     all = all.add_option(value::<UserId>(asked, "user", &mut errors).map(|id| Column::UserId.eq(id.uuid())));

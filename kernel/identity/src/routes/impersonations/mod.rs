@@ -11,9 +11,5 @@ use plinth_gateway::Endpoint;
 use crate::Identity;
 
 pub fn endpoints() -> Vec<Endpoint<Identity>> {
-    vec![
-        start::endpoint(),
-        list::endpoint(),
-        end::endpoint(),
-    ]
+    vec![start::endpoint(), list::endpoint(), end::endpoint()]
 }

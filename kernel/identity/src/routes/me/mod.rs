@@ -1,11 +1,12 @@
 //! The caller's own profile.
 
 mod show;
+mod update;
 
 use plinth_gateway::Endpoint;
 
 use crate::Identity;
 
 pub fn endpoints() -> Vec<Endpoint<Identity>> {
-    vec![show::endpoint()]
+    vec![show::endpoint(), update::endpoint()]
 }

@@ -46,7 +46,7 @@ async fn handler(
     match oauth::sign_in(&identity, &tx, asked, device).await? {
         Outcome::SignedIn(signed_in) => {
             let refresh_token = signed_in.tokens.refresh_token.clone();
-            let done = visitor.commit_system(tx, Json(signed_in)).await?;
+            let done = visitor.commit_system(tx, Json(*signed_in)).await?;
             Ok(cookies::keep(&identity, done, &refresh_token))
         }
         Outcome::Refused(error) => {

@@ -14,13 +14,7 @@ use plinth_gateway::{Endpoint, Person};
 use crate::{Identity, accounts::oauth::identities::Error};
 
 pub fn endpoints() -> Vec<Endpoint<Identity>> {
-    vec![
-        providers::endpoint(),
-        start::endpoint(),
-        callback::endpoint(),
-        identities::endpoint(),
-        unlink::endpoint(),
-    ]
+    vec![providers::endpoint(), start::endpoint(), callback::endpoint(), identities::endpoint(), unlink::endpoint()]
 }
 
 /// A list that is short enough to be one page always.

@@ -15,6 +15,7 @@ pub fn endpoint() -> Endpoint<Identity> {
 
 async fn handler(State(identity): State<Identity>) -> Result<Json<Page<OauthProvider>>, Failed> {
     let providers = identity.config().providers.iter();
-    let shown = providers.map(|(name, config)| OauthProvider { name: name.clone(), display_name: config.display_name.clone() });
+    let shown =
+        providers.map(|(name, config)| OauthProvider { name: name.clone(), display_name: config.display_name.clone() });
     Ok(Json(whole(shown.collect())))
 }

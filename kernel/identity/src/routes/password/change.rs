@@ -101,13 +101,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn guesses_at_the_same_moment_all_count() {
+        for test in apps().await {
+            let owner = test.owner().await;
+            let request = json!({ "current_password": "wrong password", "new_password": NEW });
+            let guesses: Vec<_> = (0..10)
+                .map(|_| test.app.post("/api/v1/auth/password/change").token(&owner.token).json(&request).send())
+                .map(tokio::spawn)
+                .collect();
+            for guess in guesses {
+                guess.await.unwrap().refused(403, "wrong_proof");
+            }
+            assert_eq!(test.mail_to(&owner.email).await.0, "account_locked");
+            login(&test, &owner, PASSWORD).await.refused(401, "invalid_credentials");
+        }
+    }
+
+    #[tokio::test]
     async fn everything_wrong_is_told_at_once() {
         for test in apps().await {
             let owner = test.owner().await;
             let request = json!({ "new_password": "short" });
             let change = test.app.post("/api/v1/auth/password/change").token(&owner.token).json(&request);
             let problem = change.send().await.refused(422, "invalid");
-            let pointers: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
+            let pointers: Vec<_> =
+                problem["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
             assert_eq!(pointers, ["/current_password", "/new_password"]);
         }
     }
@@ -117,7 +135,8 @@ mod tests {
         for test in apps().await {
             let owner = test.owner().await;
             let tx = test.database.store.change_system(plinth_core::Cause::system("test")).await.unwrap();
-            let without = tx.update::<users::Entity>().col_expr(users::Column::Password, Expr::value(Option::<String>::None));
+            let without =
+                tx.update::<users::Entity>().col_expr(users::Column::Password, Expr::value(Option::<String>::None));
             without.filter(users::Column::Email.eq(&owner.email)).exec(&tx).await.unwrap();
             tx.commit().await.unwrap();
             let request = json!({ "new_password": NEW });

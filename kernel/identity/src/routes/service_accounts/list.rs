@@ -78,11 +78,11 @@ mod tests {
             };
             let all = list(&owner.token, "").await.expect(200);
             assert_eq!((ids(&all), &all["total_estimate"]), (vec![second.clone(), first.clone()], &json!(2)));
-            assert_eq!(ids(&list(&owner.token, "q=build_server").await.expect(200)), [first.clone()]);
-            assert_eq!(ids(&list(&owner.token, "q=100%25").await.expect(200)), [first.clone()]);
+            assert_eq!(ids(&list(&owner.token, "q=build_server").await.expect(200)), [&*first]);
+            assert_eq!(ids(&list(&owner.token, "q=100%25").await.expect(200)), [&*first]);
             assert!(ids(&list(&owner.token, "q=build%25server").await.expect(200)).is_empty(), "% is no wildcard");
             assert!(ids(&list(&owner.token, "q=buildxserver").await.expect(200)).is_empty());
-            assert_eq!(ids(&list(&owner.token, "enabled=true").await.expect(200)), [second.clone()]);
+            assert_eq!(ids(&list(&owner.token, "enabled=true").await.expect(200)), [&*second]);
             assert_eq!(ids(&list(&owner.token, &format!("ids={second},nonsense")).await.expect(200)), [second]);
             list(&owner.token, "enabled=maybe").await.refused(422, "invalid");
             assert!(ids(&list(&other.token, "").await.expect(200)).is_empty());

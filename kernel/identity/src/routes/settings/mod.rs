@@ -1,7 +1,12 @@
+//! The tenant's own settings.
+
+mod show;
+mod update;
+
 use plinth_gateway::Endpoint;
 
 use crate::Identity;
 
 pub fn endpoints() -> Vec<Endpoint<Identity>> {
-    Vec::new()
+    vec![show::endpoint(), update::endpoint()]
 }

@@ -80,17 +80,11 @@ mod tests {
             let all = list("").await.expect(200);
             assert_eq!((ids(&all), &all["total_estimate"]), (vec![member.user.clone(), owner.user.clone()], &json!(2)));
             assert!(!all.to_string().contains("password"), "{all}");
-            assert_eq!(
-                ids(&list(&format!("q={}", owner.email.to_uppercase())).await.expect(200)),
-                [owner.user.clone()]
-            );
+            assert_eq!(ids(&list(&format!("q={}", owner.email.to_uppercase())).await.expect(200)), [&*owner.user]);
             let name = all["data"][0]["name"].as_str().unwrap().replace(' ', "%20");
-            assert_eq!(ids(&list(&format!("q={name}")).await.expect(200)), [member.user.clone()]);
+            assert_eq!(ids(&list(&format!("q={name}")).await.expect(200)), [&*member.user]);
             assert_eq!(ids(&list("q=person_").await.expect(200)), Vec::<String>::new(), "_ is no wildcard");
-            assert_eq!(
-                ids(&list(&format!("ids={},{}", owner.user, stranger.user)).await.expect(200)),
-                [owner.user.clone()]
-            );
+            assert_eq!(ids(&list(&format!("ids={},{}", owner.user, stranger.user)).await.expect(200)), [&*owner.user]);
             let first = list("sort=email&limit=1").await.expect(200);
             let second =
                 list(&format!("sort=email&limit=1&after={}", first["next"].as_str().unwrap())).await.expect(200);

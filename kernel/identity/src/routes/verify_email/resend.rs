@@ -45,7 +45,8 @@ mod tests {
         for test in apps().await {
             let owner = test.owner().await;
             let resend = || test.app.post("/api/v1/auth/verify-email/resend").token(&owner.token).send();
-            let verify = |token: String| test.app.post("/api/v1/auth/verify-email").json(&json!({ "token": token })).send();
+            let verify =
+                |token: String| test.app.post("/api/v1/auth/verify-email").json(&json!({ "token": token })).send();
             let (_, first) = test.mail_to(&owner.email).await;
             resend().await.expect(202);
             let (purpose, second) = test.mail_to(&owner.email).await;

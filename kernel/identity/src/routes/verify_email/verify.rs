@@ -1,6 +1,5 @@
 //! POST auth/verify-email: the owner of an address confirms it.
 
-use axum::extract::State;
 use plinth_core::api::auth::OneTimeToken;
 use plinth_gateway::{Body, Done, Endpoint, NoContent, Visitor, endpoint::post};
 
@@ -19,11 +18,7 @@ pub fn endpoint() -> Endpoint<Identity> {
         .takes_credentials()
 }
 
-async fn handler(
-    visitor: Visitor,
-    State(_): State<Identity>,
-    Body(request): Body<OneTimeToken>,
-) -> Result<Done<NoContent>, Error> {
+async fn handler(visitor: Visitor, Body(request): Body<OneTimeToken>) -> Result<Done<NoContent>, Error> {
     let tx = visitor.change_system().await?;
     verify::verify(&tx, &request.token).await?;
     Ok(visitor.commit_system(tx, NoContent).await?)

@@ -19,7 +19,7 @@ use plinth_store::{Error as StoreError, Keyset, Scope, Slice, list as page};
 use sea_orm::{ColumnTrait, Condition, PaginatorTrait, QueryFilter, QuerySelect, sea_query::Expr};
 use serde_json::json;
 
-pub use accept::{Error as AcceptError, Guest, accept, prepare};
+pub use accept::{Error as AcceptError, accept, prepare};
 pub use send::{create, resend};
 
 use super::tenants::view_slice;

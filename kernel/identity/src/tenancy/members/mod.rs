@@ -23,7 +23,7 @@ use sea_orm::{
 use serde_json::json;
 use uuid::Uuid;
 
-pub use remove::{leave, remove};
+pub use remove::{leave, remove, require_may_remove};
 
 use super::tenants::{holding_role, owners, view_slice};
 use crate::{

@@ -14,6 +14,14 @@ use crate::{
     sessions::revoke,
 };
 
+/// Whether the caller may remove others at all. Asked here and not at the door, since everybody may leave.
+pub fn require_may_remove(principal: &Principal) -> Result<(), Error> {
+    if principal.must_enrol_mfa {
+        return Err(Error::EnrolmentRequired);
+    }
+    if principal.may::<WriteMembers>() { Ok(()) } else { Err(Error::PermissionMissing) }
+}
+
 /// Somebody else is shown out. The caller acts in `tenant`, whose row is held.
 pub async fn remove(
     tx: &SystemTx,
@@ -22,12 +30,7 @@ pub async fn remove(
     user: UserId,
     member: &Member,
 ) -> Result<(), Error> {
-    if principal.must_enrol_mfa {
-        return Err(Error::EnrolmentRequired);
-    }
-    if !principal.may::<WriteMembers>() {
-        return Err(Error::PermissionMissing);
-    }
+    require_may_remove(principal)?;
     require_as_many(tx.in_tenant(tenant), principal, &member.roles).await?;
     end(tx, tenant, user, member, "member.removed").await
 }

@@ -8,7 +8,7 @@ use plinth_core::{
 };
 use plinth_store::{Error as StoreError, Scope};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, ExprTrait, QueryFilter, QueryOrder, QueryResult,
+    ConnectionTrait, ExprTrait, QueryOrder, QueryResult,
     sea_query::{Alias, Expr, Func, Order, Query},
 };
 use serde_json::{Value, json};

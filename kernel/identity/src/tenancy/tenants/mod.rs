@@ -18,7 +18,7 @@ use plinth_gateway::{Asked, Stale, refuses};
 use plinth_store::{Error as StoreError, Invalidation, Keyset, Scope, Slice, SystemTx, list as page};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, Iterable, PaginatorTrait, QueryFilter, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, FromQueryResult, Iterable, PaginatorTrait, QueryFilter, QuerySelect,
     sea_query::{LockType, Query, SelectStatement},
 };
 use serde_json::json;

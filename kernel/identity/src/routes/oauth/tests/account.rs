@@ -26,7 +26,10 @@ async fn a_new_person_gets_an_account_and_the_tenant_that_was_asked_for() {
         // The address at the provider may change; the person stays the same one.
         room.person("s1", "new@example.com", false);
         let again = room.sign_in().await.expect(200);
-        assert_eq!((&again["user"]["id"], &again["tenant"]["id"]), (&signed_in["user"]["id"], &signed_in["tenant"]["id"]));
+        assert_eq!(
+            (&again["user"]["id"], &again["tenant"]["id"]),
+            (&signed_in["user"]["id"], &signed_in["tenant"]["id"])
+        );
 
         let login = json!({ "email": "ann@example.com", "password": PASSWORD });
         room.test.app.post("/api/v1/auth/login").json(&login).send().await.refused(401, "invalid_credentials");

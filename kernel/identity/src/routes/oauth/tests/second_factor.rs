@@ -125,7 +125,11 @@ async fn an_address_that_a_provider_vouches_for_does_not_get_around_it() {
         room.person("s2", &owner.email, true);
         let back = room.start(NOBODY, None).await;
         room.callback(NOBODY, &back).await.refused(401, "mfa_required");
-        assert_eq!(room.identities(&owner.token).await.as_array().unwrap().len(), 1, "nothing is linked without the code");
+        assert_eq!(
+            room.identities(&owner.token).await.as_array().unwrap().len(),
+            1,
+            "nothing is linked without the code"
+        );
         room.callback(NOBODY, &with(&back, &right_code(&room))).await.expect(200);
         assert_eq!(room.identities(&owner.token).await.as_array().unwrap().len(), 2);
     }

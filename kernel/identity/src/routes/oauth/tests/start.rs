@@ -18,7 +18,8 @@ async fn a_start_is_refused_with_all_that_is_wrong_with_it() {
     for room in rooms().await {
         let request = json!({ "redirect_uri": "https://evil.example/", "tenant": { "name": "", "slug": "No" } });
         let problem = room.post("fake/start", NOBODY, &request).await.refused(422, "invalid");
-        let pointers: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
+        let pointers: Vec<_> =
+            problem["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
         assert_eq!(pointers, ["/redirect_uri", "/tenant/name", "/tenant/slug"]);
         let unknown = json!({ "redirect_uri": REDIRECT_URI, "tennant": {} });
         room.post("fake/start", NOBODY, &unknown).await.refused(422, "invalid");
@@ -63,7 +64,9 @@ async fn a_repeated_callback_under_one_key_is_one_sign_in() {
     for room in rooms().await {
         room.person("s1", "ann@example.com", true);
         let back = room.start(NOBODY, None).await;
-        let send = || room.test.app.post("/api/v1/auth/oauth/fake/callback").json(&back).header("idempotency-key", "k1").send();
+        let send = || {
+            room.test.app.post("/api/v1/auth/oauth/fake/callback").json(&back).header("idempotency-key", "k1").send()
+        };
         let (first, second) = (send().await, send().await);
         assert_eq!(second.header("idempotent-replayed"), Some("true"));
         assert_eq!(first.expect(200), second.expect(200));

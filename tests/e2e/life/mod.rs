@@ -1,0 +1,5 @@
+//! How the process begins and ends.
+
+mod starting;
+mod stopping;
+mod tls;
