@@ -18,7 +18,7 @@ pub use plinth_api::{
     EventId, FieldError, Id, IdentityId, InvitationId, KeyId, Kind as IdKind, MailId, MemberId, OrganizationId,
     ParseIdError, RoleId, ServiceAccountId, SessionId, TenantId, Timestamp, UserId,
 };
-pub use principal::{Actor, Cause, Principal, SigningSecret};
+pub use principal::{Actor, Cause, Principal, Profile, Representation, SigningSecret, entity_tag};
 pub use problem::{Fault, Kind, Problem};
 pub use world::World;
 

@@ -1,7 +1,13 @@
 //! Who calls, and in whose name a change is made.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
+use ring::digest;
+use serde::Serialize;
 use plinth_api::{KeyId, ServiceAccountId, SessionId, TenantId, Timestamp, UserId, users::Me};
 
 use crate::{Permission, PermissionSet, SYSTEM_TENANT};
@@ -61,7 +67,60 @@ pub struct Principal {
     pub signing: Option<SigningSecret>,
     /// When the credential ends.
     pub expires_at: Option<Timestamp>,
-    pub profile: Arc<Me>,
+    pub profile: Profile,
+}
+
+/// What the caller is told about itself. Written down once, since it is asked for more than anything else.
+#[derive(Debug)]
+pub struct Profile {
+    me: Me,
+    written: OnceLock<Representation>,
+}
+
+/// An object as it is sent, with its entity tag.
+#[derive(Debug, Clone)]
+pub struct Representation {
+    pub json: Arc<[u8]>,
+    pub tag: Arc<str>,
+}
+
+impl Representation {
+    pub fn of(value: &impl Serialize) -> Self {
+        let json: Arc<[u8]> = serde_json::to_vec(value).unwrap_or_default().into();
+        Self { tag: entity_tag(&json).into(), json }
+    }
+}
+
+/// Tells one representation from another.
+pub fn entity_tag(body: &[u8]) -> String {
+    let hash = digest::digest(&digest::SHA256, body);
+    let mut text = String::with_capacity(34);
+    text.push('"');
+    data_encoding::HEXLOWER.encode_append(&hash.as_ref()[..16], &mut text);
+    text.push('"');
+    text
+}
+
+impl Profile {
+    pub fn new(me: Me) -> Self {
+        Self { me, written: OnceLock::new() }
+    }
+
+    pub fn written(&self) -> &Representation {
+        self.written.get_or_init(|| Representation::of(&self.me))
+    }
+
+    pub fn change(&mut self, change: impl FnOnce(&mut Me)) {
+        change(&mut self.me);
+        self.written = OnceLock::new();
+    }
+}
+
+impl Deref for Profile {
+    type Target = Me;
+    fn deref(&self) -> &Me {
+        &self.me
+    }
 }
 
 impl Principal {

@@ -2,8 +2,10 @@
 //! than the rest of the edge.
 
 use std::{
+    cell::RefCell,
     fmt::Write as _,
     sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
 };
 
 /// How lines look.
@@ -26,7 +28,12 @@ struct Pending {
     lines: String,
     lost: u64,
     closed: bool,
+    /// The writer sleeps and wants to be woken for the next line.
+    idle: bool,
 }
+
+/// How long the writer lets lines gather: waking it for each would cost more than writing it.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Beyond this, lines are counted instead of kept: a log that nobody reads must not take the memory.
 const MOST_PENDING: usize = 8 << 20;
@@ -57,7 +64,12 @@ impl AccessLog {
             loop {
                 let mut waiting = pending.lock().unwrap_or_else(PoisonError::into_inner);
                 while waiting.lines.is_empty() && !waiting.closed {
+                    waiting.idle = true;
                     waiting = wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                    waiting.idle = false;
+                }
+                if !waiting.closed {
+                    waiting = wake.wait_timeout(waiting, GATHER).unwrap_or_else(PoisonError::into_inner).0;
                 }
                 let ended = waiting.closed && waiting.lines.is_empty();
                 std::mem::swap(&mut batch, &mut waiting.lines);
@@ -82,22 +94,33 @@ impl AccessLog {
     }
 
     pub fn write(&self, line: &Line<'_>) {
+        thread_local! {
+            static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+        }
+        LINE.with_borrow_mut(|text| {
+            text.clear();
+            // Writing into a string does not fail.
+            match self.format {
+                LogFormat::Json => json(text, line),
+                LogFormat::Pretty => pretty(text, line),
+                LogFormat::Off => return,
+            }
+            .ok();
+            self.hand_over(text);
+        });
+    }
+
+    fn hand_over(&self, text: &str) {
         let (pending, wake) = &*self.shared;
         let mut waiting = pending.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.lines.len() > MOST_PENDING {
             waiting.lost += 1;
             return;
         }
-        let was_empty = waiting.lines.is_empty();
-        // Writing into a string does not fail.
-        match self.format {
-            LogFormat::Json => json(&mut waiting.lines, line),
-            LogFormat::Pretty => pretty(&mut waiting.lines, line),
-            LogFormat::Off => return,
-        }
-        .ok();
+        waiting.lines.push_str(text);
+        let idle = std::mem::take(&mut waiting.idle);
         drop(waiting);
-        if was_empty {
+        if idle {
             wake.notify_one();
         }
     }

@@ -8,9 +8,8 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use plinth_core::{Fault, api::Page};
+use plinth_core::{Fault, Representation, api::Page};
 use plinth_store::{Slice, idempotency::Answer};
-use ring::digest;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -37,7 +36,7 @@ pub struct Written {
 impl Written {
     fn json(status: u16, value: &impl Serialize, tag: bool) -> Result<Self, Fault> {
         let body = serde_json::to_vec(value).map_err(|error| Fault::internal("an answer cannot be written").because(error))?;
-        let mut headers = HeaderMap::with_capacity(8);
+        let mut headers = HeaderMap::with_capacity(12);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if tag {
             headers.insert(header::ETAG, entity_tag(&body));
@@ -73,12 +72,38 @@ impl IntoResponse for Written {
 
 /// Tells one representation from another.
 pub fn entity_tag(body: &[u8]) -> HeaderValue {
-    let hash = digest::digest(&digest::SHA256, body);
-    let mut text = String::with_capacity(34);
-    text.push('"');
-    data_encoding::HEXLOWER.encode_append(&hash.as_ref()[..16], &mut text);
-    text.push('"');
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("\"\""))
+    HeaderValue::try_from(plinth_core::entity_tag(body)).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// 200 with an object that was written down before: what is asked for often need not be written each time.
+pub struct Ready<T> {
+    representation: Representation,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Ready<T> {
+    pub fn new(representation: Representation) -> Self {
+        Self { representation, of: PhantomData }
+    }
+}
+
+impl<T: JsonSchema> Reply for Ready<T> {
+    const STATUS: u16 = 200;
+    type Body = T;
+
+    fn write(&self) -> Result<Written, Fault> {
+        let mut headers = HeaderMap::with_capacity(12);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let tag = HeaderValue::try_from(&*self.representation.tag);
+        headers.insert(header::ETAG, tag.map_err(|error| Fault::internal("a tag is no header").because(error))?);
+        Ok(Written { status: StatusCode::OK, headers, body: Bytes::from_owner(self.representation.json.clone()) })
+    }
+}
+
+impl<T: JsonSchema> IntoResponse for Ready<T> {
+    fn into_response(self) -> Response {
+        respond(&self)
+    }
 }
 
 macro_rules! replies {

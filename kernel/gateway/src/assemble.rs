@@ -1,6 +1,6 @@
 //! Puts the edge together: rooms, the endpoints of the edge itself, and the layers around them.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use axum::{Router, response::IntoResponse};
 use bytes::Bytes;
@@ -55,7 +55,11 @@ pub fn assemble(parts: Parts, mut mounted: Mounted) -> (Router, Arc<Edge>) {
             special.insert(operation.path, operation.special);
         }
     }
+    let mut instance = [0; 8];
+    parts.store.world().fill(&mut instance);
     let edge = Arc::new(Edge {
+        instance,
+        requests: AtomicU64::new(0),
         limiters: Limiters::new(&parts.config, &parts.metrics),
         store: parts.store,
         authenticator: parts.authenticator,

@@ -1,6 +1,9 @@
 //! What the edge works with: the store, who knows callers, the limits, the instruments.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use plinth_core::{Kind, PermissionInfo, ports::Authenticate};
@@ -55,6 +58,9 @@ pub struct Edge {
     /// Endpoints with rules of their own, by path template.
     pub(crate) special: FxHashMap<&'static str, Special>,
     pub(crate) openapi: Bytes,
+    /// Tells the request ids of this process from those of others.
+    pub(crate) instance: [u8; 8],
+    pub(crate) requests: AtomicU64,
     pub(crate) vocabulary: Vec<PermissionInfo>,
 }
 

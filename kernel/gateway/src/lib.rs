@@ -26,7 +26,7 @@ mod stack;
 pub mod usage;
 
 pub use access_log::{AccessLog, LogFormat};
-pub use answer::{Accepted, Created, Done, Json, NoContent, POSITION, Paged, Reply};
+pub use answer::{Accepted, Created, Done, Json, NoContent, POSITION, Paged, Ready, Reply};
 pub use assemble::{Parts, assemble};
 pub use desk::{Caller, Exchange, Person, Stale, Visitor};
 pub use edge::{Cors, Edge, EdgeConfig};

@@ -1,6 +1,6 @@
 //! The words of this room, and the system roles made of words.
 
-use plinth_core::{PermissionSet, permissions};
+use plinth_core::{PermissionInfo, PermissionSet, permissions};
 
 permissions! {
     ReadTenant = "tenant:read", "See the tenant and its settings";
@@ -68,3 +68,8 @@ impl SystemRole {
         self.patterns.iter().collect()
     }
 }
+
+/// Words that no endpoint has at its door: they open more behind one that others pass too. They belong to the vocabulary
+/// like the rest.
+pub const ASKED_INSIDE: &[PermissionInfo] =
+    &[PermissionInfo::of::<ListTenants>(), PermissionInfo::of::<LimitTenants>(), PermissionInfo::of::<EraseTenants>()];

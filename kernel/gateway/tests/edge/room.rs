@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use axum::extract::State;
 use plinth_core::{
-    Actor, Fault, NewEvent, PermissionSet, Principal, SigningSecret, TenantId, UserId,
+    Actor, Fault, NewEvent, PermissionSet, Principal, Profile, SigningSecret, TenantId, UserId,
     api::users::Me,
     permissions,
     ports::{Authenticate, AuthenticationError, Credential},
@@ -162,7 +162,7 @@ impl People {
             tenant_rate: None,
             signing: signed.then(|| SigningSecret(b"secret".as_slice().into())),
             expires_at: None,
-            profile: Arc::new(profile),
+            profile: Profile::new(profile),
         }))
     }
 }

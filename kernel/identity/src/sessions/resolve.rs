@@ -1,9 +1,7 @@
 //! From a session or key in the database to a principal.
 
-use std::sync::Arc;
-
 use plinth_core::{
-    Actor, Fault, KeyId, PermissionSet, Principal, SYSTEM_TENANT, ServiceAccountId, SessionId, SigningSecret, TenantId,
+    Actor, Fault, KeyId, PermissionSet, Principal, Profile, SYSTEM_TENANT, ServiceAccountId, SessionId, SigningSecret, TenantId,
     Timestamp, UserId,
     api::{
         tenants::TenantState,
@@ -54,9 +52,7 @@ pub async fn session(
     let mut principal = principal(identity, tx, standing, act_in, impersonator.is_some()).await?;
     principal.session = Some(id);
     principal.impersonator = impersonator;
-    if let Some(me) = Arc::get_mut(&mut principal.profile) {
-        me.impersonator = impersonator;
-    }
+    principal.profile.change(|me| me.impersonator = impersonator);
     Ok(principal)
 }
 
@@ -100,11 +96,11 @@ pub async fn key(
     principal.scopes = Some(view::words("api_keys.scopes", &row.scopes)?.iter().collect());
     principal.expires_at = end.map(Timestamp::from_millis);
     principal.signing = signing_secret(tx, &row).await.map_err(failed)?;
-    if let Some(me) = Arc::get_mut(&mut principal.profile) {
-        me.api_key = principal.key;
-        let scopes = principal.scopes.clone().unwrap_or_default();
+    let (id, scopes) = (principal.key, principal.scopes.clone().unwrap_or_default());
+    principal.profile.change(|me| {
+        me.api_key = id;
         me.permissions.retain(|word| scopes.allows(word));
-    }
+    });
     Ok((principal, row))
 }
 
@@ -271,6 +267,6 @@ async fn principal(
         tenant_rate,
         signing: None,
         expires_at: None,
-        profile: Arc::new(me),
+        profile: Profile::new(me),
     })
 }

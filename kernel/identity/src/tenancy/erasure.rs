@@ -5,10 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use plinth_core::{
-    Cause, Fault, NewEvent, TenantId,
-    api::tenants::TenantState,
-};
+use plinth_core::{Cause, Fault, NewEvent, TenantId, api::tenants::TenantState};
 use plinth_store::{
     Error as StoreError, Invalidation, Scope, SystemTx, TenantOwned, count_tenant_rows, erase_tenant_rows,
 };
@@ -116,7 +113,10 @@ async fn destroy(tx: &SystemTx, id: TenantId) -> Result<(), StoreError> {
     scope.delete::<roles::Entity>().exec(tx).await?;
     let mut here = Query::select();
     here.column(sessions::Column::Id).from(sessions::Entity).and_where(sessions::Column::Tenant.eq(id.uuid()));
-    tx.delete::<refresh_tokens::Entity>().filter(refresh_tokens::Column::Session.in_subquery(here.take())).exec(tx).await?;
+    tx.delete::<refresh_tokens::Entity>()
+        .filter(refresh_tokens::Column::Session.in_subquery(here.take()))
+        .exec(tx)
+        .await?;
     tx.delete::<sessions::Entity>().filter(sessions::Column::Tenant.eq(id.uuid())).exec(tx).await?;
     Ok(())
 }

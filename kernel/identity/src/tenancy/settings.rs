@@ -9,10 +9,7 @@ use plinth_core::{
 };
 use plinth_gateway::{Stale, refuses};
 use plinth_store::{Error as StoreError, Invalidation, Scope};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait,
-    sea_query::Query,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, sea_query::Query};
 use serde_json::json;
 
 use crate::{entities::tenants, fields::Checks, view};
@@ -65,7 +62,11 @@ pub async fn update(
     let text = view::write_json(&settings)?;
     if text != view::write_json(&before)? {
         save(scope, &text).await?;
-        scope.emit(NewEvent::new("tenant.settings_changed", format!("tenant/{}", scope.tenant()), &json!({ "settings": settings })));
+        scope.emit(NewEvent::new(
+            "tenant.settings_changed",
+            format!("tenant/{}", scope.tenant()),
+            &json!({ "settings": settings }),
+        ));
         scope.invalidate(Invalidation::Tenant(scope.tenant()));
     }
     Ok(settings)
@@ -98,7 +99,17 @@ mod tests {
         for good in ["UTC", "Europe/Vienna", "America/Argentina/Buenos_Aires", "America/Port-au-Prince", "Etc/GMT+5"] {
             assert!(is_time_zone(good), "{good}");
         }
-        for bad in ["", "Vienna", "+02:00", "Europe/", "/Vienna", "Europe/Wien\n", "a/b/c/d", "../etc/passwd", "Europe/Vi enna"] {
+        for bad in [
+            "",
+            "Vienna",
+            "+02:00",
+            "Europe/",
+            "/Vienna",
+            "Europe/Wien\n",
+            "a/b/c/d",
+            "../etc/passwd",
+            "Europe/Vi enna",
+        ] {
             assert!(!is_time_zone(bad), "{bad}");
         }
     }

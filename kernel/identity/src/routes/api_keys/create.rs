@@ -35,16 +35,20 @@ mod tests {
     use std::time::Duration;
 
     use crate::{
+        access::api_keys,
         entities::{memberships, tenants},
         routes::api_keys::testing::{key, member, operator, role, service_account},
         testing::{Actor, TestApp, apps},
     };
-    use plinth_core::{Cause, TenantId, UserId};
+    use plinth_core::{
+        Cause, TenantId, UserId,
+        ports::{Authenticate, Credential},
+    };
     use plinth_store::Invalidation;
     use sea_orm::{ColumnTrait, QueryFilter, sea_query::Expr};
     use serde_json::{Value, json};
 
-    fn create(test: &TestApp, token: &str, mut request: Value) -> impl Future<Output = plinth_testkit::Reply> {
+    fn create(test: &TestApp, token: &str, mut request: Value) -> impl Future<Output = plinth_testkit::Reply> + use<> {
         request["name"] = json!("A key");
         test.app.post("/api/v1/api-keys").token(token).json(&request).send()
     }
@@ -171,11 +175,16 @@ mod tests {
         for test in apps().await {
             let owner = test.owner().await;
             set_limits(&test, &owner, r#"{"api_keys":1}"#).await;
-            let make = || create(&test, &owner.token, json!({ "scopes": ["*"] }));
-            let (one, two, three) = tokio::join!(make(), make(), make());
-            let mut statuses = [one, two, three].map(|reply| reply.status.as_u16());
-            statuses.sort_unstable();
-            assert_eq!(statuses, [201, 409, 409]);
+            let credential = Credential { token: &owner.token, act_in: None };
+            let principal = test.identity.authenticate(credential).await.unwrap();
+            let first = test.database.store.change(principal.tenant.unwrap(), Cause::system("test")).await.unwrap();
+            let request = serde_json::from_value(json!({ "name": "The first", "scopes": ["*"] })).unwrap();
+            api_keys::create(&test.identity, first.scope(), &principal, request).await.unwrap();
+            let mut second = tokio::spawn(create(&test, &owner.token, json!({ "scopes": ["*"] })));
+            let waits = tokio::time::timeout(Duration::from_millis(300), &mut second).await.is_err();
+            assert!(waits, "the second cannot know yet whether there is room");
+            first.commit().await.unwrap();
+            second.await.unwrap().refused(409, "limit_reached");
         }
     }
 

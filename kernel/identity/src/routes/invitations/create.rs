@@ -93,7 +93,11 @@ mod tests {
     async fn what_is_offered_must_exist_and_be_ones_own_to_give() {
         for test in apps().await {
             let (host, other) = (host(&test).await, test.owner().await);
-            let foreign = test.app.post("/api/v1/organizations").token(&other.token).json(&json!({ "name": "F", "slug": "foreign" }));
+            let foreign = test
+                .app
+                .post("/api/v1/organizations")
+                .token(&other.token)
+                .json(&json!({ "name": "F", "slug": "foreign" }));
             let foreign = foreign.send().await.expect(201);
             let refused = |body| invite(&test, &host.token, body);
             let body = json!({ "email": "new@example.com", "roles": ["member"], "organization": foreign["id"] });

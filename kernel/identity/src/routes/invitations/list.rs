@@ -60,14 +60,18 @@ mod tests {
             assert_eq!(emails(&all), ["new@example.com", "in@example.com", "gone@example.com", "old@example.com"]);
             for (status, email) in [("pending", "new"), ("accepted", "in"), ("revoked", "gone"), ("expired", "old")] {
                 let page = list(&format!("status={status}")).await.expect(200);
-                assert_eq!((emails(&page), &page["data"][0]["status"]), (vec![&*format!("{email}@example.com")], &json!(status)));
+                assert_eq!(
+                    (emails(&page), &page["data"][0]["status"]),
+                    (vec![&*format!("{email}@example.com")], &json!(status))
+                );
             }
             assert_eq!(emails(&list("q=NEW").await.expect(200)), ["new@example.com"]);
             assert_eq!(emails(&list("sort=email&limit=1").await.expect(200)), ["gone@example.com"]);
             list("status=lost").await.refused(422, "invalid");
             let login = json!({ "email": other.email, "password": PASSWORD });
             let other = test.app.post("/api/v1/auth/login").json(&login).send().await.expect(200);
-            let theirs = test.app.get("/api/v1/invitations").token(other["access_token"].as_str().unwrap()).send().await;
+            let theirs =
+                test.app.get("/api/v1/invitations").token(other["access_token"].as_str().unwrap()).send().await;
             assert_eq!(theirs.expect(200)["data"], json!([]));
         }
     }

@@ -69,7 +69,8 @@ mod tests {
             let (host, other) = (host(&test).await, test.owner().await);
             let admin = member(&test, &host, &["admin"]).await;
             let (id, _) = invited(&test, &host.token, "boss@example.com", &["owner"]).await;
-            let resend = |token: &str, id: &str| test.app.post(&format!("/api/v1/invitations/{id}/resend")).token(token).send();
+            let resend =
+                |token: &str, id: &str| test.app.post(&format!("/api/v1/invitations/{id}/resend")).token(token).send();
             resend(&other.token, &id).await.refused(404, "not_found");
             resend(&admin.token, &id).await.refused(403, "email_unverified");
             let (_, confirm) = test.mail_to(&admin.email).await;

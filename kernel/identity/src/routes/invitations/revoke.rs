@@ -10,9 +10,9 @@ use crate::{
 };
 
 pub fn endpoint() -> Endpoint<Identity> {
-    delete("/api/v1/invitations/{id}", handler)
-        .summary("Revoke an invitation")
-        .description("Its token is worth nothing from now on. One that was accepted is refused: remove the member instead.")
+    delete("/api/v1/invitations/{id}", handler).summary("Revoke an invitation").description(
+        "Its token is worth nothing from now on. One that was accepted is refused: remove the member instead.",
+    )
 }
 
 async fn handler(caller: Caller<WriteMembers>, Path(id): Path<InvitationId>) -> Result<Done<NoContent>, Error> {

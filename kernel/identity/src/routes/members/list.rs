@@ -56,7 +56,11 @@ mod tests {
             let custom = role(&test, &owner, &["roles:read"]).await;
             let one = member(&test, &owner, &["viewer"]).await;
             let two = member(&test, &owner, &["member", &custom]).await;
-            let team = test.app.post("/api/v1/organizations").token(&owner.token).json(&json!({ "name": "T", "slug": "team" }));
+            let team = test
+                .app
+                .post("/api/v1/organizations")
+                .token(&owner.token)
+                .json(&json!({ "name": "T", "slug": "team" }));
             let team = team.send().await.expect(201)["id"].as_str().unwrap().to_owned();
             let place = format!("/api/v1/organizations/{team}/members/{}", two.user);
             test.app.put(&place).token(&owner.token).json(&json!({ "role": "member" })).send().await.expect(200);

@@ -60,7 +60,11 @@ mod tests {
             let owner = test.owner().await;
             let member = member(&test, &owner, &["admin"]).await;
             let theirs = key(&test, &member.token, json!({ "scopes": ["*:read"] })).await;
-            let team = test.app.post("/api/v1/organizations").token(&owner.token).json(&json!({ "name": "T", "slug": "team" }));
+            let team = test
+                .app
+                .post("/api/v1/organizations")
+                .token(&owner.token)
+                .json(&json!({ "name": "T", "slug": "team" }));
             let team = team.send().await.expect(201)["id"].as_str().unwrap().to_owned();
             let place = format!("/api/v1/organizations/{team}/members");
             let put = test.app.put(&format!("{place}/{}", member.user)).token(&owner.token);
@@ -130,8 +134,10 @@ mod tests {
             for _ in 0..3 {
                 let one = test.owner().await;
                 let two = member(&test, &one, &["owner"]).await;
-                let (first, second) =
-                    tokio::join!(remove(&test, &one.token, &one.tenant, &one), remove(&test, &two.token, &one.tenant, &two));
+                let (first, second) = tokio::join!(
+                    remove(&test, &one.token, &one.tenant, &one),
+                    remove(&test, &two.token, &one.tenant, &two)
+                );
                 let mut statuses = [first.status.as_u16(), second.status.as_u16()];
                 statuses.sort_unstable();
                 assert_eq!(statuses, [204, 409], "{} {}", first.text, second.text);

@@ -34,7 +34,8 @@ mod tests {
     async fn a_slug_is_taken_once_in_each_tenant() {
         for test in apps().await {
             let (owner, other) = (test.owner().await, test.owner().await);
-            let create = |token: &str, body: Value| test.app.post("/api/v1/organizations").token(token).json(&body).send();
+            let create =
+                |token: &str, body: Value| test.app.post("/api/v1/organizations").token(token).json(&body).send();
             let body = json!({ "name": " Team ", "slug": "team" });
             let created = create(&owner.token, body.clone()).await.expect(201);
             assert_eq!((&created["name"], &created["slug"]), (&json!("Team"), &json!("team")));

@@ -37,7 +37,11 @@ mod tests {
     async fn it_goes_and_its_people_stay() {
         for test in apps().await {
             let (owner, other) = (test.owner().await, test.owner().await);
-            let team = test.app.post("/api/v1/organizations").token(&owner.token).json(&json!({ "name": "T", "slug": "team" }));
+            let team = test
+                .app
+                .post("/api/v1/organizations")
+                .token(&owner.token)
+                .json(&json!({ "name": "T", "slug": "team" }));
             let path = format!("/api/v1/organizations/{}", team.send().await.expect(201)["id"].as_str().unwrap());
             let put = test.app.put(&format!("{path}/members/{}", owner.user)).token(&owner.token);
             put.json(&json!({ "role": "manager" })).send().await.expect(200);

@@ -51,7 +51,8 @@ mod tests {
                 let created = request.json(&json!({ "name": name, "slug": slug })).send().await.expect(201);
                 ids.push(created["id"].as_str().unwrap().to_owned());
             }
-            let list = |query: String| test.app.get(&format!("/api/v1/organizations?{query}")).token(&owner.token).send();
+            let list =
+                |query: String| test.app.get(&format!("/api/v1/organizations?{query}")).token(&owner.token).send();
             let all = list(String::new()).await.expect(200);
             assert_eq!((slugs(&all), &all["total_estimate"]), (vec!["zoo", "doctors", "lab"], &json!(3)));
             assert_eq!(slugs(&list("sort=-slug".into()).await.expect(200)), ["zoo", "lab", "doctors"]);
@@ -59,7 +60,8 @@ mod tests {
             assert_eq!(slugs(&list("q=%C3%84rz".into()).await.expect(200)), ["doctors"]);
             assert_eq!(slugs(&list("q=b_".into()).await.expect(200)), ["lab"], "_ is no wildcard");
             assert_eq!(slugs(&list(format!("ids={},{}", ids[0], ids[2])).await.expect(200)), ["zoo", "lab"]);
-            let put = test.app.put(&format!("/api/v1/organizations/{}/members/{}", ids[1], owner.user)).token(&owner.token);
+            let put =
+                test.app.put(&format!("/api/v1/organizations/{}/members/{}", ids[1], owner.user)).token(&owner.token);
             put.json(&json!({ "role": "member" })).send().await.expect(200);
             assert_eq!(slugs(&list(format!("user={}", owner.user)).await.expect(200)), ["doctors"]);
             list("user=me".into()).await.refused(422, "invalid");

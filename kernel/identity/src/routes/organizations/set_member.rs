@@ -39,14 +39,15 @@ async fn handler(
 #[cfg(test)]
 mod tests {
     use crate::{
-        routes::api_keys::testing::{key, member},
+        routes::api_keys::testing::{key, member, role},
         testing::{Actor, TestApp, apps},
     };
     use plinth_testkit::Reply;
     use serde_json::{Value, json};
 
     async fn team(test: &TestApp, owner: &Actor) -> String {
-        let request = test.app.post("/api/v1/organizations").token(&owner.token).json(&json!({ "name": "T", "slug": "team" }));
+        let request =
+            test.app.post("/api/v1/organizations").token(&owner.token).json(&json!({ "name": "T", "slug": "team" }));
         request.send().await.expect(201)["id"].as_str().unwrap().to_owned()
     }
 
@@ -83,7 +84,8 @@ mod tests {
             assert_eq!(people(&list(&test, &one.token, &team, "role=manager").await), [&owner.user]);
             assert_eq!(people(&list(&test, &one.token, &team, &format!("q={}", one.email)).await), [&one.user]);
             let first = list(&test, &one.token, &team, "limit=1").await;
-            let second = list(&test, &one.token, &team, &format!("limit=1&after={}", first["next"].as_str().unwrap())).await;
+            let second =
+                list(&test, &one.token, &team, &format!("limit=1&after={}", first["next"].as_str().unwrap())).await;
             assert_eq!(people(&second), [&owner.user]);
             remove(&test, &owner.token, &team, &one.user).await.expect(204);
             remove(&test, &owner.token, &team, &one.user).await.refused(404, "not_found");
@@ -96,9 +98,15 @@ mod tests {
         for test in apps().await {
             let owner = test.owner().await;
             let team = team(&test, &owner).await;
-            let other = test.app.post("/api/v1/organizations").token(&owner.token).json(&json!({ "name": "O", "slug": "other" }));
+            let other = test
+                .app
+                .post("/api/v1/organizations")
+                .token(&owner.token)
+                .json(&json!({ "name": "O", "slug": "other" }));
             let other = other.send().await.expect(201)["id"].as_str().unwrap().to_owned();
-            let (boss, one) = (member(&test, &owner, &["member"]).await, member(&test, &owner, &["member"]).await);
+            let keys = role(&test, &owner, &["api_keys:write"]).await;
+            let (boss, one) =
+                (member(&test, &owner, &["member", &keys]).await, member(&test, &owner, &["member"]).await);
             set(&test, &boss.token, &team, &one.user, "member").await.refused(403, "permission_missing");
             set(&test, &owner.token, &team, &boss.user, "manager").await.expect(200);
             set(&test, &boss.token, &team, &one.user, "member").await.expect(200);

@@ -69,7 +69,8 @@ mod tests {
             let (owner, other) = (test.owner().await, test.owner().await);
             assert_eq!(show(&test, &owner).await, json!({}));
             change(&test, &owner, json!({ "default_locale": "de-AT", "time_zone": "Europe/Vienna" })).await.expect(200);
-            let changed = change(&test, &owner, json!({ "default_locale": null, "require_mfa": false })).await.expect(200);
+            let changed =
+                change(&test, &owner, json!({ "default_locale": null, "require_mfa": false })).await.expect(200);
             assert_eq!(changed, json!({ "time_zone": "Europe/Vienna", "require_mfa": false }));
             assert_eq!(show(&test, &owner).await, changed);
             assert_eq!(show(&test, &other).await, json!({}), "each tenant has its own");
@@ -82,7 +83,10 @@ mod tests {
             let owner = test.owner().await;
             let wrong = change(&test, &owner, json!({ "default_locale": "deutsch!", "time_zone": "Vienna" })).await;
             let wrong = wrong.refused(422, "invalid");
-            assert_eq!((&wrong["errors"][0]["pointer"], &wrong["errors"][1]["pointer"]), (&json!("/default_locale"), &json!("/time_zone")));
+            assert_eq!(
+                (&wrong["errors"][0]["pointer"], &wrong["errors"][1]["pointer"]),
+                (&json!("/default_locale"), &json!("/time_zone"))
+            );
             change(&test, &owner, json!({ "colour": "red" })).await.refused(422, "invalid");
             let member = member(&test, &owner, &["member"]).await;
             change(&test, &member, json!({ "time_zone": "UTC" })).await.refused(403, "permission_missing");

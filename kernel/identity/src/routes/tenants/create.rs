@@ -78,7 +78,8 @@ mod tests {
         for test in apps().await {
             let owner = test.owner().await;
             let key = key(&test, &owner.token, json!({ "scopes": ["*"] })).await;
-            let request = test.app.post("/api/v1/tenants").token(&key.text).json(&json!({ "name": "N", "slug": "new" }));
+            let request =
+                test.app.post("/api/v1/tenants").token(&key.text).json(&json!({ "name": "N", "slug": "new" }));
             request.send().await.refused(403, "session_needed");
         }
     }

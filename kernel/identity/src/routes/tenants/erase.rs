@@ -32,11 +32,8 @@ async fn handler(
     life::check_reason(&request.reason)?;
     let grace = identity.config().deletion_grace;
     let tx = caller.change_system().await?;
-    let plan = if dry_run {
-        life::plan(&tx, id, grace).await?
-    } else {
-        life::erase(&tx, id, &request.reason, grace).await?
-    };
+    let plan =
+        if dry_run { life::plan(&tx, id, grace).await? } else { life::erase(&tx, id, &request.reason, grace).await? };
     Ok(caller.commit_system(tx, Json(plan)).await?)
 }
 
@@ -55,7 +52,11 @@ mod tests {
 
     async fn act(test: &TestApp, token: &str, tenant: &str, what: &str) -> Reply {
         let request = test.app.post(&format!("/api/v1/tenants/{tenant}/{what}")).token(token);
-        if what.starts_with("re") { request.send().await } else { request.json(&json!({ "reason": "we move on" })).send().await }
+        if what.starts_with("re") {
+            request.send().await
+        } else {
+            request.json(&json!({ "reason": "we move on" })).send().await
+        }
     }
 
     async fn show(test: &TestApp, actor: &Actor, tenant: &str) -> Value {
@@ -96,8 +97,14 @@ mod tests {
             act(&test, &owner.token, &owner.tenant, "erase").await.refused(409, "tenant_state");
             test.app.get("/api/v1/me").token(&member.token).send().await.refused(403, "tenant_suspended");
             test.app.get("/api/v1/roles").token(&owner.token).send().await.expect(200);
-            test.app.get(&format!("/api/v1/tenants/{}/export", owner.tenant)).token(&owner.token).send().await.expect(200);
-            let write = test.app.post("/api/v1/organizations").token(&owner.token).json(&json!({ "name": "T", "slug": "tea" }));
+            test.app
+                .get(&format!("/api/v1/tenants/{}/export", owner.tenant))
+                .token(&owner.token)
+                .send()
+                .await
+                .expect(200);
+            let write =
+                test.app.post("/api/v1/organizations").token(&owner.token).json(&json!({ "name": "T", "slug": "tea" }));
             write.send().await.refused(403, "permission_missing");
             assert_eq!(test.identity.erase_due_tenants().await.unwrap(), 0, "the grace has not ended");
             let restored = act(&test, &owner.token, &owner.tenant, "restore").await.expect(200);
@@ -169,11 +176,33 @@ mod tests {
             act(&test, &other.token, &owner.tenant, "erase").await.refused(404, "not_found");
             act(&test, &operator.token, &SYSTEM_TENANT.to_string(), "erase").await.refused(409, "system_tenant");
             let path = format!("/api/v1/tenants/{}/erase", owner.tenant);
-            test.app.post(&path).token(&owner.token).json(&json!({ "reason": "" })).send().await.refused(422, "invalid");
+            test.app
+                .post(&path)
+                .token(&owner.token)
+                .json(&json!({ "reason": "" }))
+                .send()
+                .await
+                .refused(422, "invalid");
             let odd = test.app.post(&format!("{path}?dry=true")).token(&owner.token).json(&json!({ "reason": "r" }));
             odd.send().await.refused(422, "invalid");
             assert_eq!(show(&test, &owner, &owner.tenant).await["state"], "active");
             act(&test, &operator.token, &owner.tenant, "erase").await.expect(200);
+        }
+    }
+    #[tokio::test]
+    async fn an_impersonation_ends_no_tenant() {
+        for test in apps().await {
+            let (owner, operator) = (test.owner().await, operator(&test).await);
+            let body = json!({ "user": owner.user, "tenant": owner.tenant, "reason": "support" });
+            let started =
+                test.app.post("/api/v1/impersonations").token(&operator.token).json(&body).send().await.expect(201);
+            let token = started["access_token"].as_str().unwrap();
+            act(&test, token, &owner.tenant, "erase").await.refused(403, "not_while_impersonating");
+            let one = test.app.get("/api/v1/tenants").token(token).send().await.expect(200);
+            assert_eq!(one["total_estimate"], 1);
+            let body = json!({ "name": "N", "slug": "new" });
+            let new = test.app.post("/api/v1/tenants").token(token).json(&body).send().await;
+            new.refused(403, "not_while_impersonating");
         }
     }
 }

@@ -68,9 +68,16 @@ mod tests {
             assert_eq!(data["roles"][0]["id"], custom);
             assert_eq!(data["organizations"][0]["members"][0]["user"], member.user);
             assert_eq!(data["service_accounts"][0]["id"], machine);
-            assert_eq!((&data["api_keys"][0]["id"], &data["api_keys"][0]["signed_requests"]), (&json!(key.id), &json!(true)));
+            assert_eq!(
+                (&data["api_keys"][0]["id"], &data["api_keys"][0]["signed_requests"]),
+                (&json!(key.id), &json!(true))
+            );
             assert_eq!(data["events"][0]["type"], "tenant.created");
             assert_eq!(data["truncated"], json!(null));
+            let log = data["events"].to_string();
+            for personal in [&owner.email, &member.email] {
+                assert!(!log.contains(personal), "{personal} is in the log");
+            }
             let again = test.app.get(&path).token(&owner.token).send().await.expect(200);
             let kinds = again["data"]["events"].as_array().unwrap();
             assert!(kinds.iter().any(|event| event["type"] == "tenant.exported" && event["actor"] == owner.user));

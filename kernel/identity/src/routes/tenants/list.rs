@@ -75,7 +75,10 @@ mod tests {
             let (one, two, operator) = (test.owner().await, test.owner().await, operator(&test).await);
             let slug = list(&test, &one.token, "").await["data"][0]["slug"].as_str().unwrap().to_owned();
             assert_eq!(ids(&list(&test, &operator.token, &format!("slug={slug}")).await), [one.tenant.as_str()]);
-            assert_eq!(ids(&list(&test, &operator.token, &format!("q={}", slug.to_uppercase())).await), [one.tenant.as_str()]);
+            assert_eq!(
+                ids(&list(&test, &operator.token, &format!("q={}", slug.to_uppercase())).await),
+                [one.tenant.as_str()]
+            );
             assert_eq!(ids(&list(&test, &operator.token, &format!("ids={}", two.tenant)).await), [two.tenant.as_str()]);
             assert_eq!(list(&test, &operator.token, "status=suspended").await["data"], json!([]));
             let first = list(&test, &operator.token, "sort=slug&limit=2").await;
@@ -84,7 +87,8 @@ mod tests {
             let seen = [ids(&first), ids(&second)].concat();
             assert_eq!(seen.len(), 3);
             assert!(seen.contains(&one.tenant.as_str()) && seen.contains(&two.tenant.as_str()));
-            let wrong = test.app.get("/api/v1/tenants?status=gone").token(&one.token).send().await.refused(422, "invalid");
+            let wrong =
+                test.app.get("/api/v1/tenants?status=gone").token(&one.token).send().await.refused(422, "invalid");
             assert_eq!(wrong["errors"][0]["pointer"], "status");
             test.app.get("/api/v1/tenants").send().await.refused(401, "authentication_needed");
         }

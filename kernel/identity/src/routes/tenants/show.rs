@@ -21,10 +21,7 @@ async fn handler(person: Person, Path(id): Path<TenantId>) -> Result<Json<Tenant
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        routes::api_keys::testing::operator,
-        testing::apps,
-    };
+    use crate::{routes::api_keys::testing::operator, testing::apps};
 
     #[tokio::test]
     async fn ones_own_is_shown_and_others_do_not_exist() {

@@ -70,7 +70,11 @@ mod tests {
         for test in apps().await {
             let (owner, operator) = (test.owner().await, operator(&test).await);
             let suspend = |token: &str, id: &str| {
-                test.app.post(&format!("/api/v1/tenants/{id}/suspend")).token(token).json(&json!({ "reason": "r" })).send()
+                test.app
+                    .post(&format!("/api/v1/tenants/{id}/suspend"))
+                    .token(token)
+                    .json(&json!({ "reason": "r" }))
+                    .send()
             };
             suspend(&owner.token, &owner.tenant).await.refused(403, "permission_missing");
             suspend(&operator.token, &SYSTEM_TENANT.to_string()).await.refused(409, "system_tenant");

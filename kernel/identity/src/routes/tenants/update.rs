@@ -50,7 +50,8 @@ mod tests {
     async fn an_owner_changes_name_and_slug() {
         for test in apps().await {
             let (owner, other) = (test.owner().await, test.owner().await);
-            let changed = change(&test, &owner.token, &owner.tenant, json!({ "name": "New", "slug": "new-slug" })).await;
+            let changed =
+                change(&test, &owner.token, &owner.tenant, json!({ "name": "New", "slug": "new-slug" })).await;
             let changed = changed.expect(200);
             assert_eq!((&changed["name"], &changed["slug"]), (&json!("New"), &json!("new-slug")));
             let me = test.app.get("/api/v1/me").token(&owner.token).send().await.expect(200);
@@ -60,7 +61,9 @@ mod tests {
             let wrong = change(&test, &owner.token, &owner.tenant, json!({ "name": null, "slug": "-" })).await;
             assert_eq!(wrong.refused(422, "invalid")["errors"].as_array().unwrap().len(), 2);
             let member = member(&test, &owner, &["member"]).await;
-            change(&test, &member.token, &owner.tenant, json!({ "name": "M" })).await.refused(403, "permission_missing");
+            change(&test, &member.token, &owner.tenant, json!({ "name": "M" }))
+                .await
+                .refused(403, "permission_missing");
         }
     }
 
@@ -71,7 +74,9 @@ mod tests {
             let path = format!("/api/v1/tenants/{}", owner.tenant);
             let seen = test.app.get(&path).token(&owner.token).send().await;
             let tag = seen.header("etag").unwrap().to_owned();
-            let change = |name: &str| test.app.patch(&path).token(&owner.token).header("if-match", &tag).json(&json!({ "name": name }));
+            let change = |name: &str| {
+                test.app.patch(&path).token(&owner.token).header("if-match", &tag).json(&json!({ "name": name }))
+            };
             change("One").send().await.expect(200);
             change("Two").send().await.refused(412, "stale");
         }
@@ -88,7 +93,9 @@ mod tests {
             let more = json!({ "limits": { "users": null, "api_keys": 3 } });
             let set = change(&test, &operator.token, &owner.tenant, more).await.expect(200);
             assert_eq!(set["limits"], json!({ "organizations": 2, "api_keys": 3 }));
-            change(&test, &operator.token, &owner.tenant, json!({ "limits": { "users": 0 } })).await.refused(422, "invalid");
+            change(&test, &operator.token, &owner.tenant, json!({ "limits": { "users": 0 } }))
+                .await
+                .refused(422, "invalid");
             change(&test, &operator.token, &owner.tenant, json!({ "name": "X" })).await.refused(403, "not_your_tenant");
             let none = change(&test, &operator.token, &owner.tenant, json!({ "limits": null })).await.expect(200);
             assert_eq!(none["limits"], json!({}));

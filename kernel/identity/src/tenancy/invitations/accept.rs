@@ -18,12 +18,12 @@ use serde_json::json;
 use super::{Column, Entity, Model, status, subject};
 use crate::{
     Identity,
+    accounts::register,
     accounts::{
         profile::{NotOneself, Oneself},
         register::{create_user, join},
         verify::mark_verified,
     },
-    accounts::register,
     entities::{memberships, roles, sessions, tenants, users},
     fields::Checks,
     password::check_rules,
@@ -94,7 +94,8 @@ pub async fn prepare(
         return Err(Error::TokenInvalid);
     }
     let hash = presented.hash().as_bytes().to_vec();
-    let found = tx.find::<Entity>().filter(Column::TokenHash.eq(hash.clone())).one(&tx).await.map_err(StoreError::from)?;
+    let found =
+        tx.find::<Entity>().filter(Column::TokenHash.eq(hash.clone())).one(&tx).await.map_err(StoreError::from)?;
     let row = found.filter(|row| status(row, tx.now()) == InvitationStatus::Pending).ok_or(Error::TokenInvalid)?;
     let holder = by_key(&tx, &row.email_key).await?;
     drop(tx);
@@ -163,7 +164,11 @@ pub async fn accept(identity: &Identity, tx: &SystemTx, prepared: Prepared, devi
     let roles = still_there(scope, view::words("invitations.roles", &row.roles)?).await?;
     join(tx, tenant, id, &roles).await.map_err(unexpected)?;
     enter_organization(scope, row.organization.map(OrganizationId::from_uuid), id).await?;
-    scope.emit(NewEvent::new("invitation.accepted", subject(invitation), &json!({ "invitation": invitation, "user": id })));
+    scope.emit(NewEvent::new(
+        "invitation.accepted",
+        subject(invitation),
+        &json!({ "invitation": invitation, "user": id }),
+    ));
     tx.invalidate(Invalidation::User(id));
     let methods: Vec<&str> = methods.split_whitespace().collect();
     let opened = signing_in::open(identity, tx, id, Some(tenant), &methods, device).await?;
@@ -201,7 +206,8 @@ async fn require_room(scope: Scope<'_>, home: &tenants::Model) -> Result<(), Err
 }
 
 async fn known(tx: &SystemTx, scope: Scope<'_>, oneself: Oneself, row: &Model) -> Result<users::Model, Error> {
-    let user = by_key(tx, &row.email_key).await?.filter(|user| user.id == oneself.user.uuid()).ok_or(Error::OtherAddress)?;
+    let user =
+        by_key(tx, &row.email_key).await?.filter(|user| user.id == oneself.user.uuid()).ok_or(Error::OtherAddress)?;
     let place = scope.find::<memberships::Entity>().filter(memberships::Column::UserId.eq(user.id)).count(tx).await;
     if place.map_err(StoreError::from)? > 0 { Err(Error::AlreadyMember) } else { Ok(user) }
 }
@@ -232,7 +238,8 @@ async fn still_there(scope: Scope<'_>, keys: Vec<String>) -> Result<Vec<String>,
     let ids = keys.iter().filter_map(|key| key.parse::<plinth_core::RoleId>().ok()).map(plinth_core::RoleId::uuid);
     let own = scope.find::<roles::Entity>().filter(roles::Column::Id.is_in(ids)).all(&scope).await?;
     let own: Vec<String> = own.iter().map(|row| plinth_core::RoleId::from_uuid(row.id).to_string()).collect();
-    let mut there: Vec<String> = keys.into_iter().filter(|key| system_role(key).is_some() || own.contains(key)).collect();
+    let mut there: Vec<String> =
+        keys.into_iter().filter(|key| system_role(key).is_some() || own.contains(key)).collect();
     if there.is_empty() {
         there.push("member".into());
     }

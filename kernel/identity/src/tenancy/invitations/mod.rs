@@ -117,8 +117,13 @@ pub async fn list(scope: Scope<'_>, asked: &Asked) -> Result<(Slice<Invitation>,
     let now = scope.now();
     let mut select = scope.find::<Entity>();
     if let Some(text) = asked.filter("status") {
-        let refused =
-            |_| Error::Invalid(vec![FieldError::new("status", "unknown_value", "one of pending, accepted, revoked and expired")]);
+        let refused = |_| {
+            Error::Invalid(vec![FieldError::new(
+                "status",
+                "unknown_value",
+                "one of pending, accepted, revoked and expired",
+            )])
+        };
         let wanted = serde_json::from_value(json!(text)).map_err(refused)?;
         select = select.filter(in_status(wanted, now));
     }

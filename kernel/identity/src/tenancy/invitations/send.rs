@@ -11,13 +11,14 @@ use plinth_store::{Error as StoreError, Scope, SystemTx, mail};
 use sea_orm::{ActiveValue::Set, ColumnTrait, PaginatorTrait, QueryFilter};
 use serde_json::json;
 
-use super::{
-    Entity, Error, Model, count_pending, in_status, show, status, subject,
-};
+use super::{Entity, Error, Model, count_pending, in_status, show, status, subject};
 use crate::{
     Identity,
     access::roles::assignable,
-    entities::{invitations::{ActiveModel, Column}, memberships, tenants, users},
+    entities::{
+        invitations::{ActiveModel, Column},
+        memberships, tenants, users,
+    },
     fields::{Checks, email_key},
     tenancy::{organizations, tenants as tenancy},
     tokens::{Secret, TokenKind},
@@ -87,11 +88,8 @@ pub async fn resend(
     let token = make_token(tx)?;
     row.token_hash = token.hash().as_bytes().to_vec();
     row.expires_at = (tx.now() + identity.config().invitation).millis();
-    let change = ActiveModel {
-        token_hash: Set(row.token_hash.clone()),
-        expires_at: Set(row.expires_at),
-        ..Default::default()
-    };
+    let change =
+        ActiveModel { token_hash: Set(row.token_hash.clone()), expires_at: Set(row.expires_at), ..Default::default() };
     let sent = scope.update::<Entity>().set(change).filter(Column::Id.eq(row.id)).exec(tx).await;
     sent.map_err(StoreError::from)?;
     let id = InvitationId::from_uuid(row.id);
@@ -137,9 +135,11 @@ async fn require_place(
     key: &str,
     again: Option<&Model>,
 ) -> Result<(), Error> {
-    let person = tx.find::<users::Entity>().filter(users::Column::EmailKey.eq(key)).one(tx).await.map_err(StoreError::from)?;
+    let person =
+        tx.find::<users::Entity>().filter(users::Column::EmailKey.eq(key)).one(tx).await.map_err(StoreError::from)?;
     if let Some(person) = person {
-        let place = scope.find::<memberships::Entity>().filter(memberships::Column::UserId.eq(person.id)).count(tx).await;
+        let place =
+            scope.find::<memberships::Entity>().filter(memberships::Column::UserId.eq(person.id)).count(tx).await;
         if place.map_err(StoreError::from)? > 0 {
             return Err(Error::AlreadyMember);
         }
@@ -148,7 +148,8 @@ async fn require_place(
     if let Some(row) = again {
         others = others.filter(Column::Id.ne(row.id));
     }
-    let others = others.filter(in_status(InvitationStatus::Pending, tx.now())).count(tx).await.map_err(StoreError::from)?;
+    let others =
+        others.filter(in_status(InvitationStatus::Pending, tx.now())).count(tx).await.map_err(StoreError::from)?;
     if others > 0 {
         return Err(Error::AlreadyInvited);
     }
@@ -193,7 +194,11 @@ async fn send(
 
 fn in_words(time: Duration) -> String {
     let hours = time.as_secs().div_ceil(3600);
-    if hours >= 48 { format!("{} days", hours / 24) } else { format!("{hours} hour{}", if hours == 1 { "" } else { "s" }) }
+    if hours >= 48 {
+        format!("{} days", hours / 24)
+    } else {
+        format!("{hours} hour{}", if hours == 1 { "" } else { "s" })
+    }
 }
 
 #[cfg(test)]

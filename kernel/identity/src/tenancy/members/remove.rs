@@ -41,13 +41,7 @@ pub async fn leave(tx: &SystemTx, principal: &Principal, tenant: TenantId, membe
     end(tx, tenant, oneself.user, member, "member.left").await
 }
 
-async fn end(
-    tx: &SystemTx,
-    tenant: TenantId,
-    user: UserId,
-    member: &Member,
-    event: &'static str,
-) -> Result<(), Error> {
+async fn end(tx: &SystemTx, tenant: TenantId, user: UserId, member: &Member, event: &'static str) -> Result<(), Error> {
     let scope = tx.in_tenant(tenant);
     if member.roles.iter().any(|role| role == OWNER) {
         require_another_owner(scope, user).await?;

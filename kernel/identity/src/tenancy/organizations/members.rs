@@ -15,9 +15,9 @@ use serde_json::json;
 
 use super::{Error, subject};
 use crate::{
+    accounts::profile::Oneself,
     entities::{organization_members, users},
     permissions::WriteOrganizations,
-    accounts::profile::Oneself,
     tenancy::{
         members::{membership, people, people_called},
         tenants::view_slice,
@@ -72,7 +72,8 @@ pub async fn list(
     let ids: Vec<_> = slice.rows.iter().map(|row| row.user_id).collect();
     let people = people(scope, Some(&ids)).await?;
     let slice = view_slice(slice, |row| {
-        let user = people.get(&row.user_id).ok_or_else(|| Fault::internal("an organisation has a member from outside"))?;
+        let user =
+            people.get(&row.user_id).ok_or_else(|| Fault::internal("an organisation has a member from outside"))?;
         show(&row, user)
     })?;
     Ok((slice, total))
@@ -89,7 +90,12 @@ async fn row(
     organization: OrganizationId,
     user: UserId,
 ) -> Result<Option<organization_members::Model>, StoreError> {
-    Ok(scope.find::<organization_members::Entity>().filter(place(organization, user)).lock_exclusive().one(&scope).await?)
+    Ok(scope
+        .find::<organization_members::Entity>()
+        .filter(place(organization, user))
+        .lock_exclusive()
+        .one(&scope)
+        .await?)
 }
 
 /// Whether the caller decides who belongs to the organisation.
@@ -109,7 +115,11 @@ async fn decides(scope: Scope<'_>, principal: &Principal, organization: Organiza
 }
 
 /// What is there before a change, for a caller who says what they have seen.
-pub async fn find(scope: Scope<'_>, organization: OrganizationId, user: UserId) -> Result<Option<OrganizationMember>, Error> {
+pub async fn find(
+    scope: Scope<'_>,
+    organization: OrganizationId,
+    user: UserId,
+) -> Result<Option<OrganizationMember>, Error> {
     let Some(row) = row(scope, organization, user).await? else { return Ok(None) };
     let people = people(scope, Some(&[row.user_id])).await?;
     Ok(people.get(&row.user_id).map(|user| show(&row, user)).transpose()?)

@@ -57,9 +57,9 @@ pub async fn list(scope: Scope<'_>, asked: &Asked) -> Result<(Slice<Organization
         select = select.filter(organizations::Column::Slug.eq(slug));
     }
     if let Some(text) = asked.filter("user") {
-        let user = text.parse::<plinth_core::UserId>().map_err(|_| {
-            Error::Invalid(vec![FieldError::new("user", "unknown_value", "the id of a member")])
-        })?;
+        let user = text
+            .parse::<plinth_core::UserId>()
+            .map_err(|_| Error::Invalid(vec![FieldError::new("user", "unknown_value", "the id of a member")]))?;
         let mut theirs = Query::select();
         theirs.column(organization_members::Column::Organization).from(organization_members::Entity);
         theirs.and_where(organization_members::Column::Tenant.eq(scope.tenant().uuid()));
@@ -67,7 +67,8 @@ pub async fn list(scope: Scope<'_>, asked: &Asked) -> Result<(Slice<Organization
         select = select.filter(organizations::Column::Id.in_subquery(theirs.take()));
     }
     if let Some(text) = &asked.search {
-        let found = view::holding(organizations::Column::Name, text).add(view::holding(organizations::Column::Slug, text));
+        let found =
+            view::holding(organizations::Column::Name, text).add(view::holding(organizations::Column::Slug, text));
         select = select.filter(found);
     }
     if let Some(ids) = view::asked_ids::<OrganizationKind>(asked) {

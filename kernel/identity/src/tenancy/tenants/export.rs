@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use plinth_core::{
-    EventId, Fault, KeyId, RoleId, ServiceAccountId, TenantId, Timestamp, UserId,
-    api::tenants::TenantExport,
+    EventId, Fault, KeyId, RoleId, ServiceAccountId, TenantId, Timestamp, UserId, api::tenants::TenantExport,
 };
 use plinth_store::{Error as StoreError, Scope};
 use sea_orm::{
@@ -57,7 +56,12 @@ async fn members(scope: Scope<'_>) -> Result<Vec<Value>, Fault> {
 }
 
 async fn own_roles(scope: Scope<'_>) -> Result<Vec<Value>, Fault> {
-    let rows = scope.find::<roles::Entity>().order_by_asc(roles::Column::CreatedAt).all(&scope).await.map_err(StoreError::from)?;
+    let rows = scope
+        .find::<roles::Entity>()
+        .order_by_asc(roles::Column::CreatedAt)
+        .all(&scope)
+        .await
+        .map_err(StoreError::from)?;
     rows.iter()
         .map(|row| {
             Ok(json!({
@@ -91,7 +95,8 @@ async fn invited(scope: Scope<'_>) -> Result<Vec<Value>, Fault> {
 }
 
 async fn machines(scope: Scope<'_>) -> Result<Vec<Value>, Fault> {
-    let found = scope.find::<service_accounts::Entity>().order_by_asc(service_accounts::Column::CreatedAt).all(&scope).await;
+    let found =
+        scope.find::<service_accounts::Entity>().order_by_asc(service_accounts::Column::CreatedAt).all(&scope).await;
     let rows = found.map_err(StoreError::from)?;
     rows.iter()
         .map(|row| {

@@ -152,7 +152,12 @@ pub async fn erase(tx: &SystemTx, id: TenantId, reason: &str, grace: Duration) -
     describe(tx, &row, erase_at, false).await
 }
 
-async fn describe(tx: &SystemTx, row: &tenants::Model, erase_at: Timestamp, dry_run: bool) -> Result<ErasurePlan, Error> {
+async fn describe(
+    tx: &SystemTx,
+    row: &tenants::Model,
+    erase_at: Timestamp,
+    dry_run: bool,
+) -> Result<ErasurePlan, Error> {
     let counts = erasure::counts(tx, TenantId::from_uuid(row.id)).await?;
     Ok(ErasurePlan { tenant: view::tenant(row)?, dry_run, erase_at, counts })
 }
