@@ -84,9 +84,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
         let inner = error.into_inner();
         if inner.is_data() {
             let (code, message) = explain(&inner.to_string());
-            let pointer = match code {
+            let pointer = match quoted(&message) {
                 // The path ends at the object; the message names the field.
-                "unknown_field" | "missing_field" => format!("{}/{}", pointer, quoted(&message).unwrap_or_default()),
+                Some(field) if code == "missing_field" => format!("{pointer}/{field}"),
                 _ => pointer,
             };
             Refusal::invalid(vec![FieldError::new(pointer, code, message)])
@@ -127,7 +127,6 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
             Segment::Unknown => {}
         }
     }
-    // The last segment of an unknown field is the field itself; the caller adds it again.
     text
 }
 

@@ -61,19 +61,16 @@ pub struct Request {
 pub async fn claim(store: &Store, request: Request, cause: &Cause) -> Result<Claim, Error> {
     // Committed whatever the answer is: on SQLite a claim may have read what others in its group have not yet on disk, and
     // an answer may not go out ahead of it.
-    match request.tenant {
-        Some(tenant) => {
-            let tx = store.change(tenant, cause.clone()).await?;
-            let claim = claim_in(&tx.scope(), request).await?;
-            tx.commit().await?;
-            Ok(claim)
-        }
-        None => {
-            let tx = store.change_system(cause.clone()).await?;
-            let claim = claim_in(&tx, request).await?;
-            tx.commit().await?;
-            Ok(claim)
-        }
+    if let Some(tenant) = request.tenant {
+        let tx = store.change(tenant, cause.clone()).await?;
+        let claim = claim_in(&tx.scope(), request).await?;
+        tx.commit().await?;
+        Ok(claim)
+    } else {
+        let tx = store.change_system(cause.clone()).await?;
+        let claim = claim_in(&tx, request).await?;
+        tx.commit().await?;
+        Ok(claim)
     }
 }
 
@@ -85,7 +82,7 @@ async fn claim_in(work: &impl Work, request: Request) -> Result<Claim, Error> {
     let Some(row) = Entity::find().filter(Column::Scope.eq(request.scope.to_vec())).one(work).await? else {
         let row = ActiveModel {
             scope: Set(request.scope.to_vec()),
-            tenant: Set(request.tenant.map(|tenant| tenant.uuid())),
+            tenant: Set(request.tenant.map(plinth_core::Id::uuid)),
             request_hash: Set(request.hash.to_vec()),
             lease_until: Set(Some(lease_until.millis())),
             created_at: Set(now.millis()),
@@ -127,7 +124,8 @@ async fn claim_in(work: &impl Work, request: Request) -> Result<Claim, Error> {
 async fn answer_of(work: &impl Work, row: &Model) -> Result<Option<Answer>, Error> {
     let (Some(status), Some(sealed)) = (row.status, &row.body) else { return Ok(None) };
     let headers = row.headers.as_deref().unwrap_or("[]");
-    let headers = serde_json::from_str(headers).map_err(|_| Error::Inconsistent("idempotency.headers is not JSON".into()))?;
+    let headers =
+        serde_json::from_str(headers).map_err(|_| Error::Inconsistent("idempotency.headers is not JSON".into()))?;
     let body = work.store().vault().open(work, &context(&row.scope), sealed).await?;
     Ok(Some(Answer { status: status as u16, headers, body }))
 }
@@ -155,17 +153,14 @@ pub async fn complete(work: &impl Work, ticket: Ticket, answer: &Answer) -> Resu
 
 /// Keeps an answer whose work left no effect, such as an error.
 pub async fn complete_alone(store: &Store, ticket: Ticket, answer: &Answer, cause: &Cause) -> Result<(), Error> {
-    match ticket.tenant {
-        Some(tenant) => {
-            let tx = store.change(tenant, cause.clone()).await?;
-            complete(&tx.scope(), ticket, answer).await?;
-            tx.commit().await?;
-        }
-        None => {
-            let tx = store.change_system(cause.clone()).await?;
-            complete(&tx, ticket, answer).await?;
-            tx.commit().await?;
-        }
+    if let Some(tenant) = ticket.tenant {
+        let tx = store.change(tenant, cause.clone()).await?;
+        complete(&tx.scope(), ticket, answer).await?;
+        tx.commit().await?;
+    } else {
+        let tx = store.change_system(cause.clone()).await?;
+        complete(&tx, ticket, answer).await?;
+        tx.commit().await?;
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ pub use erase::{count_tenant_rows, erase_tenant_rows};
 pub use error::Error;
 pub use invalidation::Invalidation;
 pub use list::{Keyset, Slice, list};
-pub use migrate::{MigrationError, MigrationState};
+pub use migrate::{MigrationError, MigrationState, migrations_fingerprint};
 pub use postgres::PostgresError;
 pub use sqlite::{BackupError, backup_sqlite, verify_sqlite};
 pub use store::{OpenError, Store};

@@ -2,8 +2,8 @@
 
 use plinth_core::page::{Cursor, CursorValue, Direction, Start};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ModelTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select,
-    Value,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ModelTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+    Select, Value,
 };
 
 use crate::Error;
@@ -69,7 +69,11 @@ where
     let cursor = |row: &E::Model| cursor_of::<E>(order, row);
     // Reading back from a row that exists means that there is something to read on to.
     let next = if has_more || backwards { rows.last().map(cursor).transpose()? } else { None };
-    let prev = if matches!(start, Start::First) || (backwards && !has_more) { None } else { rows.first().map(cursor).transpose()? };
+    let prev = if matches!(start, Start::First) || (backwards && !has_more) {
+        None
+    } else {
+        rows.first().map(cursor).transpose()?
+    };
     Ok(Slice { rows, has_more, next, prev })
 }
 
@@ -88,7 +92,7 @@ fn beyond<E: EntityTrait>(order: Keyset<E::Column>, direction: Direction, cursor
 fn cursor_of<E: EntityTrait>(order: Keyset<E::Column>, row: &E::Model) -> Result<Cursor, Error> {
     let value = match row.get(order.by) {
         Value::BigInt(Some(number)) => CursorValue::Number(number),
-        Value::String(Some(text)) => CursorValue::Text(text.to_string()),
+        Value::String(Some(text)) => CursorValue::Text(text.clone()),
         other => return Err(Error::Inconsistent(format!("a list cannot be ordered by {other:?}"))),
     };
     match row.get(order.id) {

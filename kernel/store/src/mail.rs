@@ -26,7 +26,7 @@ pub async fn queue(work: &impl Work, mail: Mail) -> Result<(), Error> {
     let plain = serde_json::to_vec(&content).map_err(|error| Error::Inconsistent(error.to_string()))?;
     let row = ActiveModel {
         id: Set(id.uuid()),
-        tenant: Set(work.owner().map(|tenant| tenant.uuid())),
+        tenant: Set(work.owner().map(plinth_core::Id::uuid)),
         purpose: Set(mail.purpose.into()),
         sealed: Set(work.store().vault().seal(work, &context(id), &plain).await?),
         state: Set("queued".into()),
@@ -38,7 +38,8 @@ pub async fn queue(work: &impl Work, mail: Mail) -> Result<(), Error> {
 
 /// The newest mails, for a development kernel.
 pub async fn newest(tx: &SystemTx, limit: u64) -> Result<Vec<OutboxMail>, Error> {
-    let rows = tx.find::<Entity>().order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).limit(limit).all(tx).await?;
+    let rows =
+        tx.find::<Entity>().order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).limit(limit).all(tx).await?;
     let mut mails = Vec::with_capacity(rows.len());
     for row in rows {
         mails.push(read(tx, row).await?);

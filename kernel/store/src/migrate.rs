@@ -37,7 +37,9 @@ pub struct MigrationState {
 
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
-    #[error("migration {0} was changed after it had been applied; restore its file, released migrations are never edited")]
+    #[error(
+        "migration {0} was changed after it had been applied; restore its file, released migrations are never edited"
+    )]
     Changed(String),
     #[error("the database has migration {0}, which this version does not know; start the newer version that made it")]
     FromTheFuture(i64),
@@ -63,7 +65,8 @@ const HISTORY: &str = "create table if not exists schema_migrations (number bigi
 
 /// Compares what was applied with what is known.
 fn compare(applied: &[(i64, String)], text_of: impl Fn(&Migration) -> &str) -> Result<Vec<usize>, MigrationError> {
-    if let Some((number, _)) = applied.iter().find(|(number, _)| MIGRATIONS.iter().all(|known| known.number != *number)) {
+    if let Some((number, _)) = applied.iter().find(|(number, _)| MIGRATIONS.iter().all(|known| known.number != *number))
+    {
         return Err(MigrationError::FromTheFuture(*number));
     }
     let mut pending = Vec::new();
@@ -83,7 +86,8 @@ fn checksum_of(text: &str) -> String {
 
 fn state_of(pending: &[usize]) -> MigrationState {
     let name = |(_, migration): (usize, &Migration)| migration.name.to_string();
-    let (waiting, done): (Vec<_>, Vec<_>) = MIGRATIONS.iter().enumerate().partition(|(index, _)| pending.contains(index));
+    let (waiting, done): (Vec<_>, Vec<_>) =
+        MIGRATIONS.iter().enumerate().partition(|(index, _)| pending.contains(index));
     MigrationState { applied: done.into_iter().map(name).collect(), pending: waiting.into_iter().map(name).collect() }
 }
 
@@ -112,12 +116,17 @@ async fn sqlite_pending(connection: &mut SqliteConnection) -> Result<Vec<usize>,
     compare(&applied, |migration| migration.sqlite)
 }
 
-pub(crate) async fn migrate_sqlite(connection: &mut SqliteConnection, world: &World) -> Result<MigrationState, MigrationError> {
+pub(crate) async fn migrate_sqlite(
+    connection: &mut SqliteConnection,
+    world: &World,
+) -> Result<MigrationState, MigrationError> {
     let pending = sqlite_pending(connection).await?;
     for _ in &pending {
         // Asked again under the lock: another process may have been first.
         let mut transaction = connection.begin_with("begin immediate").await?;
-        let Some(migration) = sqlite_pending(&mut transaction).await?.first().map(|index| &MIGRATIONS[*index]) else { break };
+        let Some(migration) = sqlite_pending(&mut transaction).await?.first().map(|index| &MIGRATIONS[*index]) else {
+            break;
+        };
         let failed = |source| MigrationError::Failed { name: migration.name, source };
         sqlx::raw_sql(HISTORY).execute(&mut *transaction).await.map_err(failed)?;
         sqlx::raw_sql(AssertSqlSafe(migration.sqlite)).execute(&mut *transaction).await.map_err(failed)?;
@@ -203,7 +212,9 @@ async fn create_roles(connection: &mut PgConnection, roles: &Roles<'_>, login: &
     loop {
         match try_create_roles(connection, roles, login).await {
             // Roles belong to the whole server: a migration of another of its databases was at the same one.
-            Err(sqlx::Error::Database(error)) if attempt < 5 && error.code().is_some_and(|code| collided(&code)) => attempt += 1,
+            Err(sqlx::Error::Database(error)) if attempt < 5 && error.code().is_some_and(|code| collided(&code)) => {
+                attempt += 1
+            }
             result => {
                 return result.map_err(|source| MigrationError::Roles {
                     login: login.into(),
@@ -222,26 +233,25 @@ fn collided(code: &str) -> bool {
 }
 
 async fn try_create_roles(connection: &mut PgConnection, roles: &Roles<'_>, login: &str) -> Result<(), sqlx::Error> {
-    let mut missing = String::new();
+    let mut missing = Vec::new();
     for role in [roles.app, roles.system] {
-        let held: Option<bool> = sqlx::query_scalar(
-            "select pg_has_role($2, oid, 'MEMBER') from pg_roles where rolname = $1",
-        )
-        .bind(role)
-        .bind(login)
-        .fetch_optional(&mut *connection)
-        .await?;
+        let held: Option<bool> =
+            sqlx::query_scalar("select pg_has_role($2, oid, 'MEMBER') from pg_roles where rolname = $1")
+                .bind(role)
+                .bind(login)
+                .fetch_optional(&mut *connection)
+                .await?;
         if held.is_none() {
-            missing += &format!("create role {} nologin;", quoted(role));
+            missing.push(format!("create role {} nologin", quoted(role)));
         }
         if held != Some(true) {
-            missing += &format!("grant {} to {};", quoted(role), quoted(login));
+            missing.push(format!("grant {} to {}", quoted(role), quoted(login)));
         }
     }
     if missing.is_empty() {
         return Ok(());
     }
-    sqlx::raw_sql(AssertSqlSafe(missing.as_str())).execute(&mut *connection).await.map(drop)
+    sqlx::raw_sql(AssertSqlSafe(missing.join("; "))).execute(&mut *connection).await.map(drop)
 }
 
 /// The log can be added to and read by requests, never rewritten.
@@ -255,4 +265,10 @@ async fn grant(connection: &mut PgConnection, roles: &Roles<'_>) -> Result<(), s
          revoke insert, update, delete on schema_migrations from {app}, {system};"
     );
     sqlx::raw_sql(AssertSqlSafe(text.as_str())).execute(&mut *connection).await.map(drop)
+}
+
+/// Changes when a migration does: for whoever keeps a migrated database to copy from.
+pub fn migrations_fingerprint() -> String {
+    let all: String = MIGRATIONS.iter().map(|migration| migration.postgres).collect();
+    checksum_of(&all)[..12].to_owned()
 }

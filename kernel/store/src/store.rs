@@ -10,8 +10,8 @@ use std::{
 
 use plinth_core::{Cause, NewEvent, TenantId, World};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqlxPostgresConnector, SqlxSqliteConnector, Statement,
-    TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqlxPostgresConnector, SqlxSqliteConnector,
+    Statement, TransactionTrait,
 };
 use sqlx::{PgPool, SqlitePool};
 use tokio::sync::oneshot;
@@ -31,7 +31,9 @@ use crate::{
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the database {0} cannot be opened; see that its folder can be written to and the file is whole, or restore a backup")]
+    #[error(
+        "the database {0} cannot be opened; see that its folder can be written to and the file is whole, or restore a backup"
+    )]
     Sqlite(PathBuf, #[source] Error),
     #[error(transparent)]
     Postgres(#[from] PostgresError),
@@ -180,7 +182,12 @@ impl Store {
     }
 
     /// Makes a transaction of PostgreSQL one of the tenant, or of the platform. Reads see one moment, as on SQLite.
-    async fn enter(&self, transaction: &DatabaseTransaction, tenant: Option<TenantId>, write: bool) -> Result<(), Error> {
+    async fn enter(
+        &self,
+        transaction: &DatabaseTransaction,
+        tenant: Option<TenantId>,
+        write: bool,
+    ) -> Result<(), Error> {
         let mode = if write { "" } else { "set transaction isolation level repeatable read, read only; " };
         // One round trip without a plan; an identifier and a quoted name cannot carry anything else.
         let text = match tenant {
@@ -250,7 +257,9 @@ impl Store {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), Error> {
         match &self.inner.backend {
-            Backend::Sqlite { reader_pool, .. } => sqlx::query("select 1 from facts limit 1").execute(reader_pool).await.map(drop),
+            Backend::Sqlite { reader_pool, .. } => {
+                sqlx::query("select 1 from facts limit 1").execute(reader_pool).await.map(drop)
+            }
             Backend::Postgres { pool, .. } => sqlx::query("select 1").execute(pool).await.map(drop),
         }
         .map_err(Error::from)

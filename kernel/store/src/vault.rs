@@ -108,7 +108,7 @@ impl Vault {
         let key = DataKey::generate(world.random())?;
         let row = ActiveModel {
             id: Set(key.id()),
-            tenant: Set(work.owner().map(|tenant| tenant.uuid())),
+            tenant: Set(work.owner().map(plinth_core::Id::uuid)),
             wrapped: Set(key.wrap(&masters, world.random())?.into_bytes()),
             master_key: Set(masters.active_id()),
             created_at: Set(world.now().millis()),
@@ -196,7 +196,10 @@ fn remember(work: &impl Work, generation: u64, owner: Owner, key: &DataKeyRef, c
     }));
 }
 
-#[expect(clippy::disallowed_methods, reason = "data keys are found by owner and by id; both are filtered by the caller")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "data keys are found by owner and by id; both are filtered by the caller"
+)]
 fn all() -> sea_orm::Select<Entity> {
     Entity::find()
 }

@@ -18,7 +18,7 @@ fn an_unknown_key_stops_the_start_and_names_file_key_and_fix() {
     assert_eq!(error["problems"][0]["key"], "log.levle");
 
     let output = setup.line(["serve"]).env("PLINTH_LOG__LEVLE", "info").run().expect(3);
-    output.says(&["PLINTH_LOG__LEVLE", "log.level"]);
+    output.says(&["PLINTH_LOG__LEVLE", "PLINTH_LOG__LEVEL"]);
     setup.line(["serve", "--set", "log.levle=info"]).run().expect(3).says(&["log.levle", "flag"]);
     setup.line(["serve", "--config", "/no/such/file.toml"]).run().expect(3).says(&["/no/such/file.toml"]);
 }

@@ -11,6 +11,7 @@ async fn a_kernel_with_a_certificate_speaks_https_only() {
     std::fs::write(&cert, authority.cert.pem()).expect("written");
     std::fs::write(&key, authority.signing_key.serialize_pem()).expect("written");
     let setup = setup.env("PLINTH_SERVER__TLS__CERT", cert.display().to_string());
+    let setup = setup.env("PLINTH_SERVER__HEADER_TIMEOUT_SECONDS", "1");
     let mut kernel = setup.env("PLINTH_SERVER__TLS__KEY", key.display().to_string()).start();
     assert!(kernel.url().starts_with("https://"), "{}", kernel.url());
 

@@ -3,15 +3,15 @@
 use plinth_core::{
     Fault, NewEvent, SYSTEM_TENANT, TenantId, UserId,
     api::auth::{Login, SignedIn},
-    ports::Mail,
 };
 use plinth_gateway::refuses;
-use plinth_store::{Error as StoreError, SystemTx, mail};
+use plinth_store::{Error as StoreError, SystemTx};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, sea_query::Expr};
 use serde_json::json;
 
 use crate::{
     Identity,
+    accounts::passwords::attempts,
     entities::{memberships, recovery_codes, tenants, users},
     fields::email_key,
     sessions::{self, Device},
@@ -69,28 +69,32 @@ pub enum Outcome {
 
 pub async fn login(identity: &Identity, tx: &SystemTx, attempt: Attempt, device: Device) -> Result<Outcome, Error> {
     let Some(known) = attempt.user else { return Ok(Outcome::Refused(Error::InvalidCredentials)) };
-    // Read again: another attempt may have counted while this one was hashing.
-    let row = tx.find::<users::Entity>().filter(users::Column::Id.eq(known.id)).one(tx).await.map_err(StoreError::from)?;
-    let Some(user) = row else { return Ok(Outcome::Refused(Error::InvalidCredentials)) };
-    if user.locked_until.is_some_and(|until| until > tx.now().millis()) {
-        return Ok(Outcome::Refused(Error::InvalidCredentials));
-    }
+    // Counted and read again: other attempts may have come while this one was hashing.
+    let counted = attempts::begin(tx, UserId::from_uuid(known.id)).await?;
+    let Some(user) = counted else { return Ok(Outcome::Refused(Error::InvalidCredentials)) };
     let unchanged = user.password == known.password;
     if !attempt.matches || !unchanged {
-        count_failure(identity, tx, &user).await?;
+        attempts::fail(identity, tx, &user).await?;
         return Ok(Outcome::Refused(Error::InvalidCredentials));
     }
     let mut methods = vec!["password"];
     if user.totp_confirmed_at.is_some() {
-        let Some(code) = attempt.request.totp.as_deref() else { return Ok(Outcome::Refused(Error::MfaRequired)) };
+        let Some(code) = attempt.request.totp.as_deref() else {
+            // Half of the proof was right: this was no wrong attempt.
+            attempts::take_back(tx, &user).await?;
+            return Ok(Outcome::Refused(Error::MfaRequired));
+        };
         if !second_factor(tx, &user, code).await? {
-            count_failure(identity, tx, &user).await?;
+            attempts::fail(identity, tx, &user).await?;
             return Ok(Outcome::Refused(Error::InvalidCredentials));
         }
         methods.push("totp");
     }
-    settle(tx, &user, attempt.rehash).await?;
     let id = UserId::from_uuid(user.id);
+    attempts::forgive(tx, id).await?;
+    if let Some(hash) = attempt.rehash {
+        keep_hash(tx, id, hash).await?;
+    }
     let tenant = choose_tenant(tx, id, attempt.request.tenant.as_deref()).await?;
     let home = tenant.as_ref().map(|tenant| TenantId::from_uuid(tenant.id));
     let opened = sessions::open(identity, tx, id, home, &methods, device).await?;
@@ -159,46 +163,11 @@ pub fn totp_context(user: UserId) -> String {
     format!("users.totp_secret {user}")
 }
 
-async fn count_failure(identity: &Identity, tx: &SystemTx, user: &users::Model) -> Result<(), StoreError> {
-    let failed = user.failed_attempts + 1;
-    let locks = failed >= i64::from(identity.config().lockout_attempts);
-    let until = locks.then(|| (tx.now() + identity.config().lockout).millis());
+async fn keep_hash(tx: &SystemTx, user: UserId, hash: String) -> Result<(), StoreError> {
     tx.update::<users::Entity>()
-        .col_expr(users::Column::FailedAttempts, Expr::value(if locks { 0 } else { failed }))
-        .col_expr(users::Column::LockedUntil, Expr::value(until))
-        .filter(users::Column::Id.eq(user.id))
+        .col_expr(users::Column::Password, Expr::value(Some(hash)))
+        .filter(users::Column::Id.eq(user.uuid()))
         .exec(tx)
         .await?;
-    if !locks {
-        return Ok(());
-    }
-    let id = UserId::from_uuid(user.id);
-    let minutes = identity.config().lockout.as_secs() / 60;
-    tx.in_tenant(SYSTEM_TENANT).emit(NewEvent::new("user.locked", format!("user/{id}"), &json!({ "user": id, "attempts": failed })));
-    let mail = Mail {
-        tenant: None,
-        to: user.email.clone(),
-        subject: "Your account is locked for a while".into(),
-        text: format!(
-            "There were {failed} failed attempts to sign in to your account, so it is locked for {minutes} minutes.\n\
-             If it was not you, there is nothing to do; a strong password and an authenticator app protect you best.\n"
-        ),
-        purpose: "account_locked",
-        token: None,
-    };
-    mail::queue(tx, mail).await
-}
-
-async fn settle(tx: &SystemTx, user: &users::Model, rehash: Option<String>) -> Result<(), StoreError> {
-    let mut update = tx
-        .update::<users::Entity>()
-        .col_expr(users::Column::FailedAttempts, Expr::value(0_i64))
-        .col_expr(users::Column::LockedUntil, Expr::value(Option::<i64>::None));
-    if let Some(hash) = rehash {
-        update = update.col_expr(users::Column::Password, Expr::value(Some(hash)));
-    } else if user.failed_attempts == 0 && user.locked_until.is_none() {
-        return Ok(());
-    }
-    update.filter(users::Column::Id.eq(user.id)).exec(tx).await?;
     Ok(())
 }

@@ -54,7 +54,8 @@ impl Identity {
         let session: SessionId =
             claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or(AuthenticationError::Invalid)?;
         let tx = self.store().read_system(Cause::system("authentication")).await.map_err(fault)?;
-        let mut principal = resolve::session(self, &tx, session, credential.act_in).await?;
+        let tenant = claims.tid.as_deref().and_then(|tid| tid.parse().ok());
+        let mut principal = resolve::session(self, &tx, session, tenant, credential.act_in).await?;
         principal.expires_at = Some(Timestamp::from_millis(claims.exp * 1000));
         Ok(principal)
     }

@@ -8,7 +8,7 @@ mod resolve;
 pub mod signing;
 
 pub use cache::PrincipalCache;
-pub use open::{Device, Opened, open};
-pub use open::access_token;
+pub use open::{Device, open};
+pub use open::{access_token, issue};
 pub use refresh::{Error as RefreshError, Refreshed, refresh, revoke};
 pub use resolve::{role_permissions, signing_context};

@@ -39,11 +39,21 @@ pub async fn session(
     identity: &Identity,
     tx: &SystemTx,
     id: SessionId,
+    tenant: Option<TenantId>,
     act_in: Option<TenantId>,
 ) -> Result<Principal, AuthenticationError> {
     let row = tx.find::<sessions::Entity>().filter(sessions::Column::Id.eq(id.uuid())).one(tx).await.map_err(failed)?;
     let session = row.ok_or(AuthenticationError::Revoked)?;
     if session.revoked_at.is_some() || session.expires_at <= tx.now().millis() {
+        return Err(AuthenticationError::Revoked);
+    }
+    // The session has moved to another tenant since: what another tab still holds must not write there by mistake.
+    if session.tenant.map(TenantId::from_uuid) != tenant {
+        return Err(AuthenticationError::Expired);
+    }
+    if let Some(operator) = session.impersonator
+        && !is_operator(tx, operator).await?
+    {
         return Err(AuthenticationError::Revoked);
     }
     let user = person(tx, session.user_id).await?.ok_or(AuthenticationError::Revoked)?;
@@ -86,7 +96,12 @@ pub async fn key(
     let standing = match (row.user_id, row.service_account) {
         (Some(user), _) => {
             let user = person(tx, user).await?.ok_or(AuthenticationError::Revoked)?;
-            standing_of_person(tx, user, Some(tenant)).await?
+            // A key is for one tenant: without its owner's membership there it is for nothing.
+            let standing = standing_of_person(tx, user, Some(tenant)).await?;
+            if standing.tenant.is_none() {
+                return Err(AuthenticationError::Revoked);
+            }
+            standing
         }
         (None, Some(account)) => standing_of_machine(tx, ServiceAccountId::from_uuid(account), tenant).await?,
         (None, None) => return Err(AuthenticationError::Revoked),
@@ -115,6 +130,13 @@ async fn signing_secret(tx: &SystemTx, row: &api_keys::Model) -> Result<Option<S
 /// Where the signing secret of a key is at home.
 pub fn signing_context(key: KeyId) -> String {
     format!("api_keys.signing_secret {key}")
+}
+
+/// Acting as somebody ends with the rights that allowed it.
+async fn is_operator(tx: &SystemTx, user: uuid::Uuid) -> Result<bool, AuthenticationError> {
+    let members = tx.in_tenant(SYSTEM_TENANT).find::<memberships::Entity>();
+    let found = members.filter(memberships::Column::UserId.eq(user)).one(tx).await.map_err(failed)?;
+    Ok(found.is_some())
 }
 
 async fn person(tx: &SystemTx, id: uuid::Uuid) -> Result<Option<users::Model>, AuthenticationError> {

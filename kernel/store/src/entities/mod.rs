@@ -13,11 +13,19 @@ use crate::{
 };
 
 /// Statements of the log are written out: both databases spell their placeholders alike, and this path is hot.
-fn statement(connection: &impl ConnectionTrait, sql: &'static str, values: impl IntoIterator<Item = Value>) -> Statement {
+fn statement(
+    connection: &impl ConnectionTrait,
+    sql: &'static str,
+    values: impl IntoIterator<Item = Value>,
+) -> Statement {
     Statement::from_sql_and_values(connection.get_database_backend(), sql, values)
 }
 
-pub(crate) async fn last_version(connection: &impl ConnectionTrait, tenant: TenantId, subject: &str) -> Result<u64, Error> {
+pub(crate) async fn last_version(
+    connection: &impl ConnectionTrait,
+    tenant: TenantId,
+    subject: &str,
+) -> Result<u64, Error> {
     let query = statement(
         connection,
         "select max(version) from events where tenant = $1 and subject = $2",
@@ -38,7 +46,11 @@ fn link(row: &QueryResult) -> Result<Link, Error> {
     Ok(Link { position: row.try_get_by(0)?, hash })
 }
 
-pub(crate) async fn set_chain_head(connection: &impl ConnectionTrait, tenant: TenantId, head: &Link) -> Result<(), Error> {
+pub(crate) async fn set_chain_head(
+    connection: &impl ConnectionTrait,
+    tenant: TenantId,
+    head: &Link,
+) -> Result<(), Error> {
     let query = statement(
         connection,
         "insert into log_heads (tenant, position, hash) values ($1, $2, $3) \

@@ -38,7 +38,7 @@ impl Row {
             kind: event.kind,
             time: world.now(),
             actor: cause.actor.to_string(),
-            impersonator: cause.impersonator.map(|user| user.uuid()),
+            impersonator: cause.impersonator.map(plinth_core::Id::uuid),
             correlation: Some(cause.correlation.clone()),
             origin: cause.origin.clone(),
             data: event.data,

@@ -112,7 +112,8 @@ impl Loop {
         for job in jobs {
             results.push(versions(job, &mut last).map(|versions| {
                 let appended = job.rows.iter().zip(&versions);
-                let appended = appended.map(|(row, version)| Appended { id: row.id, position: None, version: *version });
+                let appended =
+                    appended.map(|(row, version)| Appended { id: row.id, position: None, version: *version });
                 let appended = appended.collect();
                 rows.extend(job.rows.iter().zip(versions));
                 appended
@@ -132,7 +133,8 @@ fn is_taken(error: &sqlx::Error) -> bool {
 type Last<'j> = HashMap<(TenantId, &'j str), u64>;
 
 async fn last_versions<'j>(connection: &mut PgConnection, jobs: &'j [Job]) -> Result<Last<'j>, sqlx::Error> {
-    let mut last: Last = jobs.iter().flat_map(|job| &job.rows).map(|row| ((row.tenant, row.subject.as_str()), 0)).collect();
+    let mut last: Last =
+        jobs.iter().flat_map(|job| &job.rows).map(|row| ((row.tenant, row.subject.as_str()), 0)).collect();
     let subjects: Vec<(TenantId, &str)> = last.keys().copied().collect();
     let found: Vec<i64> = sqlx::query_scalar(
         "select coalesce((select max(version) from events e where e.tenant = u.tenant and e.subject = u.subject), 0) \

@@ -10,11 +10,12 @@ pub(super) async fn row_security(pool: &PgPool, system_role: &str) -> Result<(),
     if let Some(table) = open {
         return Err(PostgresError::Unprotected(table));
     }
-    let known: bool =
-        sqlx::query_scalar("select exists (select 1 from pg_policies where tablename = 'events' and $1 = any (roles::text[]))")
-            .bind(&app)
-            .fetch_one(pool)
-            .await?;
+    let known: bool = sqlx::query_scalar(
+        "select exists (select 1 from pg_policies where tablename = 'events' and $1 = any (roles::text[]))",
+    )
+    .bind(&app)
+    .fetch_one(pool)
+    .await?;
     if known { Ok(()) } else { Err(PostgresError::Stranger(app)) }
 }
 

@@ -44,7 +44,8 @@ async fn connect(url: &str, limit: Duration) -> Result<PgListener, PostgresError
     let failed = unreachable(&options);
     let connecting = async {
         // A pool that lends once: the listener of sqlx takes its connection from one.
-        let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_with(options).await?;
+        let pool =
+            PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_with(options).await?;
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.ignore_pool_close_event(true);
         listener.eager_reconnect(false);

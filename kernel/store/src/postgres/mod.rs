@@ -32,7 +32,9 @@ pub enum PostgresError {
     NotSeparate { app: String, system: String },
     #[error("row-level security is off for the table {0}; run plinth migrate as the owner of the tables")]
     Unprotected(String),
-    #[error("no row of the log is for the role {0}: the tables were made for other roles; set store.app_role to the one of then")]
+    #[error(
+        "no row of the log is for the role {0}: the tables were made for other roles; set store.app_role to the one of then"
+    )]
     Stranger(String),
     #[error("the role {0} does not exist yet or may not be taken; run plinth migrate")]
     NoRole(String, #[source] sqlx::Error),
@@ -67,7 +69,10 @@ fn unreachable(options: &PgConnectOptions) -> impl FnOnce(sqlx::Error) -> Postgr
 }
 
 fn options(url: &str) -> Result<PgConnectOptions, PostgresError> {
-    Ok(PgConnectOptions::from_str(url).map_err(PostgresError::Url)?.application_name("plinth").disable_statement_logging())
+    Ok(PgConnectOptions::from_str(url)
+        .map_err(PostgresError::Url)?
+        .application_name("plinth")
+        .disable_statement_logging())
 }
 
 /// A name as SQL writes it.
@@ -96,7 +101,7 @@ pub(crate) async fn open(url: &str, config: &StoreConfig) -> Result<PgPool, Post
     let pool = PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(config.acquire_timeout)
-        .idle_timeout(Duration::from_secs(300))
+        .idle_timeout(Duration::from_mins(5))
         .connect_with(options)
         .await
         .map_err(|error| match &error {

@@ -39,10 +39,8 @@ impl Appender {
         busy_timeout: Duration,
         commits: Arc<AtomicU64>,
     ) -> Result<Self, Error> {
-        let connection = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
+        let connection =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(busy_timeout)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
@@ -153,7 +151,8 @@ impl<'t> Statements<'t> {
             let stored: Option<i64> = self
                 .last_version
                 .query_row(params![row.tenant.uuid().as_bytes(), row.subject], |found| found.get(0))?;
-            let earlier = job.rows[..index].iter().filter(|other| other.tenant == row.tenant && other.subject == row.subject);
+            let earlier =
+                job.rows[..index].iter().filter(|other| other.tenant == row.tenant && other.subject == row.subject);
             let last = stored.unwrap_or(0) as u64 + earlier.count() as u64;
             if let Some(expected) = row.expected_version
                 && expected != last

@@ -54,7 +54,9 @@ fn keep(partial: NamedTempFile, to: &Path) -> Result<u64, BackupError> {
     let sum = checksum(partial.path()).map_err(write)?;
     let sums = sums_of(to);
     // One that is left of another copy may never stand beside this one.
-    std::fs::remove_file(&sums).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }).map_err(write)?;
+    std::fs::remove_file(&sums)
+        .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+        .map_err(write)?;
     partial.persist_noclobber(to).map_err(|error| match error.error.kind() {
         io::ErrorKind::AlreadyExists => BackupError::Exists(to.into()),
         _ => write(error.error),

@@ -12,8 +12,8 @@ use sqlx::{
     sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub use backup::{BackupError, backup_sqlite, verify_sqlite};
 pub(crate) use appender::Appender;
+pub use backup::{BackupError, backup_sqlite, verify_sqlite};
 pub(crate) use turn::Lease;
 pub(crate) use writer::Writer;
 

@@ -19,9 +19,7 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{
-    DatabaseTransaction, DbErr, SqliteTransactionMode, SqlxSqliteConnector, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{DbErr, SqliteTransactionMode, SqlxSqliteConnector, TransactionOptions, TransactionTrait};
 use sqlx::{SqlitePool, sqlite::SqliteConnectOptions};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -31,7 +29,7 @@ use tokio::{
 use super::{
     appender::Appender,
     lazy_writer_pool,
-    turn::{Asker, Lease, Waiter, lend, stopped},
+    turn::{Asker, Group, Lease, Waiter, lend, stopped},
 };
 use crate::{Error, log::Job};
 
@@ -160,7 +158,7 @@ impl Loop {
 
     /// Lends the connection to one after the other, then commits for all of them.
     async fn group(&mut self) {
-        let mut group = match self.begin().await {
+        let group = match self.begin().await {
             Ok(group) => group,
             Err(error) => return self.refuse(&error),
         };
@@ -170,19 +168,19 @@ impl Loop {
             && began.elapsed() < GROUP_TIME
             && let Some(asker) = self.waiting.next_turn()
         {
-            match lend(group.transaction(), asker).await {
+            match lend(&group, asker).await {
                 Ok(waiter) => released.extend(waiter),
                 Err(error) => {
-                    drop(group.0.take());
+                    drop(group);
                     self.replace_connection().await;
                     return tell(released, Err(error));
                 }
             }
         }
-        let result = match group.0.take() {
+        let result = match Arc::into_inner(group) {
             Some(transaction) if released.is_empty() => transaction.rollback().await,
             Some(transaction) => transaction.commit().await,
-            None => Ok(()),
+            None => Err(DbErr::Custom("a turn has not given the group back".into())),
         };
         if result.is_err() {
             self.replace_connection().await;
@@ -198,7 +196,7 @@ impl Loop {
             ..TransactionOptions::default()
         };
         let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(self.pool.clone());
-        Ok(Group(Some(connection.begin_with_options(immediate).await?)))
+        connection.begin_with_options(immediate).await.map(Group::new)
     }
 
     /// The database cannot be written. Everybody who waits has waited as long as the first, and is told the same: to try
@@ -217,24 +215,6 @@ impl Loop {
     async fn replace_connection(&mut self) {
         let old = std::mem::replace(&mut self.pool, lazy_writer_pool(self.options.clone()));
         old.close().await;
-    }
-}
-
-/// The transaction of a group.
-struct Group(Option<DatabaseTransaction>);
-
-impl Group {
-    fn transaction(&self) -> &DatabaseTransaction {
-        self.0.as_ref().expect("a group has its transaction until it ends")
-    }
-}
-
-impl Drop for Group {
-    /// Every way through [`Loop::group`] takes the transaction out. What is left ends with the runtime: a borrower may then
-    /// be in the middle of a statement, and a transaction that is dropped at such a moment panics. SQLite rolls back what a
-    /// process leaves behind.
-    fn drop(&mut self) {
-        std::mem::forget(self.0.take());
     }
 }
 

@@ -59,7 +59,8 @@ struct Staged {
 /// Runs when what a transaction has seen and done can no longer be taken back.
 pub type WhenCertain = Box<dyn FnOnce(&Store) + Send>;
 
-const SPENT: &str = "an earlier statement of this transaction failed or was given up; nothing of it is kept, begin anew";
+const SPENT: &str =
+    "an earlier statement of this transaction failed or was given up; nothing of it is kept, begin anew";
 
 /// Marks the transaction as spent unless the statement succeeds.
 struct Attempt<'t> {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use plinth_core::{Cause, Id, IdKind, NewEvent, TenantId, Timestamp};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DeleteMany, EntityTrait, IntoActiveModel, QueryFilter, Select, UpdateMany,
-    Value,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DeleteMany, EntityTrait, IntoActiveModel, QueryFilter, Select,
+    UpdateMany, Value,
 };
 
 use super::{Tx, WhenCertain};

@@ -24,7 +24,8 @@ async fn backup(database: &TestDatabase, name: &str) -> (PathBuf, Result<u64, Ba
 
 /// Files of the folder, without those of the database itself.
 fn files(database: &TestDatabase) -> Vec<String> {
-    let names = std::fs::read_dir(database.folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names =
+        std::fs::read_dir(database.folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.filter(|name| !name.starts_with("plinth.db")).collect();
     names.sort();
     names
@@ -87,7 +88,10 @@ async fn a_copy_made_while_others_write_is_whole() {
     verify_sqlite(&to).unwrap();
     assert_eq!(chain::first_break(&to), None);
     let copied = chain::read(&to).len();
-    assert!(copied >= least && copied < appended.load(Ordering::SeqCst), "{copied} events are those of the moment it began");
+    assert!(
+        copied >= least && copied < appended.load(Ordering::SeqCst),
+        "{copied} events are those of the moment it began"
+    );
     assert_eq!(files(&database), ["copy.db", "copy.db.sha256"], "nothing is left beside it");
 }
 
@@ -159,7 +163,11 @@ async fn what_is_no_database_of_plinth_is_refused() {
     let database = sqlite().await;
     let path = database.folder().join("other.db");
     assert!(matches!(verify_sqlite(&path), Err(BackupError::Unreadable { .. })), "nothing there");
-    std::fs::write(&path, "not a database at all, but long enough to be taken for the header of one, maybe; ".repeat(9)).unwrap();
+    std::fs::write(
+        &path,
+        "not a database at all, but long enough to be taken for the header of one, maybe; ".repeat(9),
+    )
+    .unwrap();
     assert!(matches!(verify_sqlite(&path), Err(BackupError::Unreadable { .. })));
     std::fs::remove_file(&path).unwrap();
     rusqlite::Connection::open(&path).unwrap().execute_batch("create table somebody (id integer)").unwrap();

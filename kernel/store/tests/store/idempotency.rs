@@ -11,9 +11,9 @@ use plinth_testkit::databases;
 
 use crate::support::*;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 /// Longer than a lease lasts.
-const LATER: Duration = Duration::from_secs(120);
+const LATER: Duration = Duration::from_mins(2);
 
 fn request(tenant: Option<TenantId>, key: u8) -> Request {
     Request { scope: [key; 32], tenant, hash: [1; 32], keep: DAY }
@@ -160,7 +160,7 @@ async fn a_released_key_may_be_used_at_once() {
 #[tokio::test]
 async fn of_many_at_once_one_is_granted() {
     for mut database in databases().await {
-        database.config.acquire_timeout = Duration::from_secs(60);
+        database.config.acquire_timeout = Duration::from_mins(1);
         database.reopen().await;
         let store = &database.store;
         let tenant = make_tenant(store).await;
@@ -172,7 +172,9 @@ async fn of_many_at_once_one_is_granted() {
             let claims: Vec<_> = (0..16)
                 .map(|_| {
                     let store = store.clone();
-                    tokio::spawn(async move { claim(&store, request(Some(tenant), round % 2), &cause()).await.unwrap() })
+                    tokio::spawn(
+                        async move { claim(&store, request(Some(tenant), round % 2), &cause()).await.unwrap() },
+                    )
                 })
                 .collect();
             let mut granted = 0;

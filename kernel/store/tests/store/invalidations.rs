@@ -154,9 +154,11 @@ async fn a_store_that_is_gone_hears_nothing_and_holds_no_connection() {
     let database = postgres().await;
     let url = database.postgres_url().unwrap();
     let (_, name) = url.rsplit_once('/').unwrap();
-    let connections = format!("select count(*) from pg_stat_activity where datname = '{name}' and application_name = 'plinth'");
+    let connections =
+        format!("select count(*) from pg_stat_activity where datname = '{name}' and application_name = 'plinth'");
     let mut owner = PgConnection::connect(url).await.unwrap();
-    let mut count = async || sqlx::query_scalar::<_, i64>(AssertSqlSafe(connections.clone())).fetch_one(&mut owner).await.unwrap();
+    let mut count =
+        async || sqlx::query_scalar::<_, i64>(AssertSqlSafe(connections.clone())).fetch_one(&mut owner).await.unwrap();
     let before = count().await;
     let closed = second_node(&database).await;
     assert!(count().await > before);

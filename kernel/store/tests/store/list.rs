@@ -32,7 +32,13 @@ fn order(direction: Direction) -> Keyset<roles::Column> {
     Keyset { by: roles::Column::CreatedAt, id: roles::Column::Id, direction }
 }
 
-async fn page(store: &Store, tenant: TenantId, order: Keyset<roles::Column>, start: &Start, limit: u32) -> Slice<roles::Model> {
+async fn page(
+    store: &Store,
+    tenant: TenantId,
+    order: Keyset<roles::Column>,
+    start: &Start,
+    limit: u32,
+) -> Slice<roles::Model> {
     let tx = store.read(tenant, cause()).await.unwrap();
     let scope = tx.scope();
     list(&scope, scope.find::<roles::Entity>(), order, start, limit).await.unwrap()
@@ -99,7 +105,8 @@ async fn text_is_ordered_the_same_on_every_page() {
         let store = &database.store;
         let tenant = make_tenant(store).await;
         let tx = store.change(tenant, cause()).await.unwrap();
-        let names = ["a", "B", "b", "ä", "A b", "a-b", "a_b", "Z", "z", "é", "e", "10", "9", "ß", "ss", " ", "\u{1F680}"];
+        let names =
+            ["a", "B", "b", "ä", "A b", "a-b", "a_b", "Z", "z", "é", "e", "10", "9", "ß", "ss", " ", "\u{1F680}"];
         for name in names {
             tx.scope().insert(role(store, name)).await.unwrap();
         }

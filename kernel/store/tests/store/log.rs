@@ -51,7 +51,9 @@ async fn bare_appends_share_commits() {
         let before = store.commits();
         let appends = (0..300).map(|n| {
             let store = store.clone();
-            tokio::spawn(async move { store.append(tenant, &cause(), vec![event(&format!("sample/{}", n % 10))]).await })
+            tokio::spawn(
+                async move { store.append(tenant, &cause(), vec![event(&format!("sample/{}", n % 10))]).await },
+            )
         });
         for appended in join_all(appends).await {
             assert_eq!(appended.unwrap().unwrap().len(), 1);
@@ -68,9 +70,11 @@ async fn an_expected_version_that_is_not_the_last_is_a_conflict() {
     for database in databases().await {
         let store = &database.store;
         let tenant = make_tenant(store).await;
-        let appended = store.append(tenant, &cause(), vec![event("order/1").expecting(0), event("order/1").expecting(1)]).await;
+        let appended =
+            store.append(tenant, &cause(), vec![event("order/1").expecting(0), event("order/1").expecting(1)]).await;
         assert_eq!(appended.unwrap().iter().map(|event| event.version).collect::<Vec<_>>(), [1, 2]);
-        let is_conflict = |error: &Error| matches!(error, Error::VersionConflict { subject, expected: 1 } if subject == "order/1");
+        let is_conflict =
+            |error: &Error| matches!(error, Error::VersionConflict { subject, expected: 1 } if subject == "order/1");
         let late = store.append(tenant, &cause(), vec![event("order/2"), event("order/1").expecting(1)]).await;
         assert!(is_conflict(late.as_ref().unwrap_err()), "{late:?}");
         let tx = begin_role(store, tenant, "late").await.unwrap();
@@ -185,7 +189,12 @@ async fn whatever_is_changed_in_the_log_shows() {
 }
 
 /// Begins the log anew, with the same five events.
-async fn restore(file: &rusqlite::Connection, path: &std::path::Path, tenant: plinth_core::TenantId, store: &plinth_store::Store) {
+async fn restore(
+    file: &rusqlite::Connection,
+    path: &std::path::Path,
+    tenant: plinth_core::TenantId,
+    store: &plinth_store::Store,
+) {
     file.execute_batch("delete from events; delete from log_heads; delete from sqlite_sequence").unwrap();
     for n in 0..5 {
         store.append(tenant, &full_cause(), vec![event(&format!("order/{n}"))]).await.unwrap();
@@ -267,7 +276,7 @@ async fn an_event_is_kept_as_it_was_told() {
         assert_eq!(row.try_get_by::<String, _>(1).unwrap(), "order.created");
         assert_eq!(row.try_get_by::<String, _>(2).unwrap(), "order/ord_1");
         assert_eq!(row.try_get_by::<String, _>(3).unwrap(), cause.actor.to_string());
-        assert_eq!(row.try_get_by::<Option<uuid::Uuid>, _>(4).unwrap(), cause.impersonator.map(|user| user.uuid()));
+        assert_eq!(row.try_get_by::<Option<uuid::Uuid>, _>(4).unwrap(), cause.impersonator.map(plinth_core::Id::uuid));
         assert_eq!(row.try_get_by::<Option<String>, _>(5).unwrap().as_deref(), Some("req_1"));
         assert_eq!(row.try_get_by::<Option<String>, _>(6).unwrap().as_deref(), Some("203.0.113.7"));
         let stored: serde_json::Value = serde_json::from_str(&row.try_get_by::<String, _>(7).unwrap()).unwrap();

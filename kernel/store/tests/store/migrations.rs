@@ -82,7 +82,8 @@ async fn an_edited_migration_is_refused() {
         as_owner(&database, "update schema_migrations set checksum = 'edited' where number = 1").await;
         for error in [state(&database).await.err(), migrate(&database).await.err(), open(&database).await.err()] {
             let error = error.unwrap();
-            let named = matches!(&error, OpenError::Migration(MigrationError::Changed(name)) if name == "0001_foundation");
+            let named =
+                matches!(&error, OpenError::Migration(MigrationError::Changed(name)) if name == "0001_foundation");
             assert!(named, "{:?}: {error:?}", database.kind);
         }
     }
@@ -106,11 +107,15 @@ async fn a_failed_migration_keeps_nothing() {
         // In the way of one of the last tables, so that many statements came before.
         as_owner(&database, "create table log_heads (in_the_way integer)").await;
         let error = migrate(&database).await.err().unwrap();
-        assert!(matches!(&error, OpenError::Migration(MigrationError::Failed { name: "0001_foundation", .. })), "{error:?}");
+        assert!(
+            matches!(&error, OpenError::Migration(MigrationError::Failed { name: "0001_foundation", .. })),
+            "{error:?}"
+        );
         let left = match &database.config.database {
             Database::Sqlite(path) => {
                 let file = rusqlite::Connection::open(path).unwrap();
-                file.query_row("select count(*) from sqlite_schema where name = 'tenants'", [], |row| row.get(0)).unwrap()
+                file.query_row("select count(*) from sqlite_schema where name = 'tenants'", [], |row| row.get(0))
+                    .unwrap()
             }
             Database::Postgres { url, .. } => {
                 let mut owner = PgConnection::connect(url).await.unwrap();
@@ -189,7 +194,8 @@ async fn both_databases_have_the_same_tables_and_columns() {
         .unwrap();
     let of_postgres: BTreeSet<(String, bool)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     assert!(of_sqlite.len() > 100);
-    let differs: BTreeSet<_> = of_sqlite.symmetric_difference(&of_postgres).map(|(column, _)| column.as_str()).collect();
+    let differs: BTreeSet<_> =
+        of_sqlite.symmetric_difference(&of_postgres).map(|(column, _)| column.as_str()).collect();
     // What PostgreSQL leaves open until an event is sealed, and the order of arrival that the sealer goes by.
     let known = BTreeSet::from(["events.arrival", "events.hash", "events.position"]);
     assert_eq!(differs, known);

@@ -151,7 +151,8 @@ async fn a_query_without_a_tenant_in_it_sees_one_tenant() {
         let tx = database.store.read(tenant, cause()).await.unwrap();
         for table in &tables {
             let query = if table.has_tenant() { "select tenant from" } else { "select null::uuid from" };
-            let rows = tx.scope().query_all_raw(sql(&tx.scope(), &format!("{query} {}", table.name), [])).await.unwrap();
+            let rows =
+                tx.scope().query_all_raw(sql(&tx.scope(), &format!("{query} {}", table.name), [])).await.unwrap();
             let owners: Vec<Option<uuid::Uuid>> = rows.iter().map(|row| row.try_get_by(0).unwrap()).collect();
             match table.name.as_str() {
                 _ if table.has_tenant() => assert_eq!(owners, [Some(tenant.uuid())], "{}", table.name),
@@ -238,7 +239,10 @@ async fn roles_that_would_see_every_tenant_are_refused() {
     let mut database = postgres().await;
     database.config.app_role = "postgres".into();
     let error = open(&database).await;
-    assert!(matches!(&error, OpenError::Postgres(PostgresError::BypassesRowSecurity(role)) if role == "postgres"), "{error:?}");
+    assert!(
+        matches!(&error, OpenError::Postgres(PostgresError::BypassesRowSecurity(role)) if role == "postgres"),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("set store.app_role to a plain role"), "{error}");
 
     database.config.app_role = "plinth_system".into();
@@ -281,10 +285,12 @@ async fn a_table_that_does_not_keep_tenants_apart_is_refused() {
         let named = matches!(&error, OpenError::Postgres(PostgresError::Unprotected(table)) if table == "leaky");
         assert!(named, "after {step}: {error:?}");
     }
-    sqlx::raw_sql("drop policy everybody on leaky; create policy own on leaky to plinth_app using (tenant = plinth_tenant())")
-        .execute(&mut owner)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "drop policy everybody on leaky; create policy own on leaky to plinth_app using (tenant = plinth_tenant())",
+    )
+    .execute(&mut owner)
+    .await
+    .unwrap();
     Store::open(database.config.clone(), database.world.clone(), keys()).await.unwrap();
     sqlx::raw_sql("alter table roles no force row level security").execute(&mut owner).await.unwrap();
     let error = open(&database).await;

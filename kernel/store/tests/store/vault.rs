@@ -1,7 +1,10 @@
 //! Secrets at rest: whose they are, where they belong, and how the keys above them are exchanged.
 
 use plinth_core::TenantId;
-use plinth_store::{Error, Invalidation, Scope, Store, erase_tenant_rows, keyring::{KeyError, MasterKeys}};
+use plinth_store::{
+    Error, Invalidation, Scope, Store, erase_tenant_rows,
+    keyring::{KeyError, MasterKeys},
+};
 use plinth_testkit::databases;
 
 use crate::support::*;
@@ -79,7 +82,7 @@ async fn a_key_of_a_change_that_was_not_kept_is_never_used_again() {
             let lost = store.change(tenant, cause()).await.unwrap();
             store.vault().seal(&lost.scope(), CONTEXT, b"lost").await.unwrap();
             // Nor does the passing of time make it true.
-            database.world.advance(std::time::Duration::from_secs(3600));
+            database.world.advance(std::time::Duration::from_hours(1));
             store.vault().seal(&lost.scope(), CONTEXT, b"lost too").await.unwrap();
             drop(lost);
         }

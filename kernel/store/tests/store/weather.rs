@@ -39,7 +39,10 @@ async fn garbage_in_place_of_the_file_is_told() {
     let error = soon(open(&path)).await.err().unwrap();
     assert!(matches!(&error, OpenError::Sqlite(named, Error::Unavailable(_)) if *named == path), "{error:?}");
     let text = whole(error);
-    assert!(text.contains("plinth.db") && text.contains("restore a backup") && text.contains("not a database"), "{text}");
+    assert!(
+        text.contains("plinth.db") && text.contains("restore a backup") && text.contains("not a database"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -105,7 +108,14 @@ async fn a_locked_database_is_unavailable_until_it_is_free() {
 /// Fills the database until it refuses. The limit belongs to the connection, which is replaced when it fails.
 async fn fill_up(store: &Store, tenant: TenantId) -> Error {
     let tx = store.change(tenant, cause()).await.unwrap();
-    let pages: i64 = tx.scope().query_one_raw(sql(&tx.scope(), "pragma page_count", [])).await.unwrap().unwrap().try_get_by(0).unwrap();
+    let pages: i64 = tx
+        .scope()
+        .query_one_raw(sql(&tx.scope(), "pragma page_count", []))
+        .await
+        .unwrap()
+        .unwrap()
+        .try_get_by(0)
+        .unwrap();
     tx.scope().query_one_raw(sql(&tx.scope(), &format!("pragma max_page_count = {}", pages + 8), [])).await.unwrap();
     let large = "x".repeat(2_000);
     for n in 0..1_000 {
@@ -157,7 +167,10 @@ struct SmallDisk(std::path::PathBuf);
 impl SmallDisk {
     fn mount(at: &Path, size: &str) -> Option<Self> {
         std::fs::create_dir(at).unwrap();
-        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(at).status();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(at)
+            .status();
         mounted.is_ok_and(|status| status.success()).then(|| Self(at.into()))
     }
 }
@@ -235,7 +248,11 @@ async fn connections_that_were_ended_are_made_anew() {
     assert_eq!(role_count(store).await, 36);
 }
 
-async fn begin_role_after(held: Vec<plinth_store::TenantTx>, store: &Store, tenant: TenantId) -> plinth_store::TenantTx {
+async fn begin_role_after(
+    held: Vec<plinth_store::TenantTx>,
+    store: &Store,
+    tenant: TenantId,
+) -> plinth_store::TenantTx {
     drop(held);
     begin_role(store, tenant, "lost").await.unwrap()
 }
@@ -305,10 +322,11 @@ async fn a_pool_that_is_used_up_is_unavailable_in_time() {
 async fn the_file_is_opened_as_the_kernel_needs_it() {
     let database = sqlite().await;
     let tx = database.store.change_system(cause()).await.unwrap();
-    for (pragma, wanted) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("wal_autocheckpoint", "4000")] {
-        let query = format!("select cast({pragma} as text) from pragma_{pragma}");
-        let row = tx.query_one_raw(sql(&tx, &query, [])).await.unwrap().unwrap();
-        assert_eq!(row.try_get_by::<String, _>(0).unwrap(), wanted, "{pragma}");
+    for (pragma, wanted) in
+        [("synchronous", 2), ("foreign_keys", 1), ("wal_autocheckpoint", 4000), ("busy_timeout", 5000)]
+    {
+        let row = tx.query_one_raw(sql(&tx, &format!("pragma {pragma}"), [])).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by::<i64, _>(0).unwrap(), wanted, "{pragma}");
     }
     drop(tx);
     let path = database.store.sqlite_path().unwrap();

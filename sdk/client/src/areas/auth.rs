@@ -108,11 +108,11 @@ impl Auth<'_> {
     }
 
     pub fn oauth_start(self, provider: &str, request: &OauthStart) -> Call<OauthStarted> {
-        self.0.post(&format!("auth/oauth/{}/start", segment(provider)), request).anonymous()
+        self.0.post(&format!("auth/oauth/{}/start", segment(provider)), request)
     }
 
     pub fn oauth_callback(self, provider: &str, request: &OauthCallback) -> Call<SignedIn> {
-        self.0.post(&format!("auth/oauth/{}/callback", segment(provider)), request).anonymous()
+        self.0.post(&format!("auth/oauth/{}/callback", segment(provider)), request)
     }
 
     pub fn jwks(self) -> Call<Jwks> {

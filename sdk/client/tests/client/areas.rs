@@ -96,12 +96,12 @@ async fn signing_in() {
         ("DELETE auth/mfa/totp", end(auth.remove_totp(&Confirm { password: Some(text()), totp: None }))),
         ("GET auth/oauth anonymous", end(auth.oauth_providers())),
         (
-            "POST auth/oauth/a%2Fb/start anonymous",
+            "POST auth/oauth/a%2Fb/start",
             end(auth.oauth_start("a/b", &OauthStart { redirect_uri: text(), tenant: Some(new) })),
         ),
         (
-            "POST auth/oauth/acme/callback anonymous",
-            end(auth.oauth_callback("acme", &OauthCallback { state: text(), code: text(), iss: None })),
+            "POST auth/oauth/acme/callback",
+            end(auth.oauth_callback("acme", &OauthCallback { state: text(), code: text(), iss: None, totp: None })),
         ),
         ("GET /.well-known/jwks.json anonymous", end(auth.jwks())),
     ];

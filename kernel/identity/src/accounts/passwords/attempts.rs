@@ -41,6 +41,16 @@ pub async fn forgive(tx: &SystemTx, user: UserId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The attempt was neither right nor wrong, such as a right password without the code that is asked for as well.
+pub async fn take_back(tx: &SystemTx, user: &Model) -> Result<(), StoreError> {
+    tx.update::<Entity>()
+        .col_expr(Column::FailedAttempts, Expr::value(user.failed_attempts - 1))
+        .filter(Column::Id.eq(user.id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
 /// The attempt was wrong. Says whether it was one too many, which locks the account.
 pub async fn fail(identity: &Identity, tx: &SystemTx, user: &Model) -> Result<bool, StoreError> {
     let failed = user.failed_attempts;

@@ -4,22 +4,20 @@ use axum::extract::State;
 use plinth_core::{
     Actor, Fault, NewEvent, SessionId, TenantId, UserId,
     api::{
-        auth::{SignedIn, SwitchTenant, TokenType, Tokens},
+        auth::{SignedIn, SwitchTenant, Tokens},
         tenants::TenantState,
     },
 };
 use plinth_gateway::{Body, Done, Endpoint, Json, Person, endpoint::post, refuses};
 use plinth_store::{Error as StoreError, Invalidation, SystemTx};
-use ring::rand::SystemRandom;
-use sea_orm::{ActiveValue::Set, ColumnTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{ColumnTrait, QueryFilter, sea_query::Expr};
 use serde_json::json;
 
 use crate::{
     Identity,
     entities::{memberships, refresh_tokens, sessions, tenants, users},
     routes::cookies,
-    sessions::access_token,
-    tokens::{Secret, TokenKind},
+    sessions::issue,
     view,
 };
 
@@ -132,7 +130,7 @@ async fn new_pair(
     user: UserId,
     tenant: TenantId,
 ) -> Result<Tokens, Error> {
-    use refresh_tokens::{ActiveModel, Column, Entity};
+    use refresh_tokens::{Column, Entity};
     let (now, config) = (tx.now(), identity.config());
     let grace = (now + config.refresh_grace).millis();
     tx.update::<Entity>()
@@ -143,22 +141,7 @@ async fn new_pair(
         .exec(tx)
         .await
         .map_err(StoreError::from)?;
-    let refresh = Secret::generate(TokenKind::Refresh, &SystemRandom::new())
-        .map_err(|error| Fault::internal("no refresh token was made").because(error))?;
-    let row = ActiveModel {
-        hash: Set(refresh.hash().as_bytes().to_vec()),
-        session: Set(session.uuid()),
-        created_at: Set(now.millis()),
-        expires_at: Set((now + config.refresh_token).millis()),
-        ..Default::default()
-    };
-    tx.insert(row).await?;
-    Ok(Tokens {
-        access_token: access_token(identity, now, session, user, Some(tenant), None),
-        refresh_token: refresh.expose().to_owned(),
-        token_type: TokenType::Bearer,
-        expires_in: config.access_token.as_secs(),
-    })
+    Ok(issue(identity, tx, session, user, Some(tenant)).await?)
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use plinth_core::{Cause, KeyId, SYSTEM_TENANT, SessionId, TenantId, UserId};
 use sea_orm::ActiveValue::Set;
 
 use crate::{
+    administration::create_operator,
     entities::{api_keys, sessions},
     sessions::access_token,
-    testing::{Actor, TestApp},
+    testing::{Actor, PASSWORD, TestApp},
     tokens::{Secret, TokenKind},
 };
 
@@ -39,7 +40,9 @@ pub async fn impersonation(test: &TestApp, actor: &Actor) -> String {
     let store = &test.database.store;
     let (user, tenant): (UserId, TenantId) =
         (actor.user.parse().expect("a person"), actor.tenant.parse().expect("a tenant"));
-    let (session, operator): (SessionId, UserId) = (store.world().mint(), store.world().mint());
+    let session: SessionId = store.world().mint();
+    let email = format!("operator{}@example.com", plinth_testkit::unique());
+    let operator = create_operator(&test.identity, &email, "Olivia", PASSWORD.into()).await.expect("an operator").id;
     let now = store.world().now();
     let lifetime = Duration::from_mins(30);
     let tx = store.change_system(Cause::system("test")).await.expect("a change");

@@ -151,7 +151,9 @@ async fn teams(scope: Scope<'_>, people: &[Uuid]) -> Result<BTreeMap<Uuid, Vec<O
     for row in rows {
         teams.entry(row.user_id).or_default().push(OrganizationId::from_uuid(row.organization));
     }
-    teams.values_mut().for_each(|organizations| organizations.sort_unstable());
+    for organizations in teams.values_mut() {
+        organizations.sort_unstable();
+    }
     Ok(teams)
 }
 
