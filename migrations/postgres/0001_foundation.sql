@@ -269,12 +269,6 @@ create unique index events_of_subject on events (tenant, subject, version);
 create index events_of_tenant on events (tenant, position);
 create index events_unsealed on events (arrival) where position is null;
 
--- The last link of each tenant's hash chain.
-create table log_heads (
-    tenant    uuid    primary key,
-    position  bigint  not null,
-    hash      bytea   not null
-);
 
 -- The tenant that the transaction was opened for; null outside of one, so that nothing matches.
 create function plinth_tenant() returns uuid language sql stable parallel safe
@@ -286,7 +280,7 @@ declare
 begin
     foreach owned in array array[
         'memberships', 'roles', 'organizations', 'organization_members', 'invitations', 'service_accounts', 'api_keys',
-        'key_usage', 'events', 'log_heads'
+        'key_usage', 'events'
     ] loop
         execute format('alter table %I enable row level security', owned);
         execute format('alter table %I force row level security', owned);

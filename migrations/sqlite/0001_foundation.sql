@@ -264,12 +264,4 @@ create table events (
     hash          blob    not null
 );
 create unique index events_of_subject on events (tenant, subject, version);
-create index events_by_id on events (id);
 create index events_of_tenant on events (tenant, position);
-
--- The last link of each tenant's hash chain.
-create table log_heads (
-    tenant    blob    primary key,
-    position  integer not null,
-    hash      blob    not null
-) without rowid;

@@ -18,7 +18,7 @@ async fn make(kernel: &Kernel) -> Haul {
     let owner = kernel.owner().await;
     let plain = owner.api_key(&["*"]).await;
     let signed = json!({ "name": "signed", "scopes": ["*"], "signed_requests": true });
-    let signed = owner.post("api-keys", &signed).key("kept answer").send().await.expect(201).json();
+    let signed = owner.post("api-keys", &signed).key("kept-answer").send().await.expect(201).json();
     let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
     let totp = owner.client.auth().enrol_totp().await.expect("enrolled").body.secret;
     let invitation = CreateInvitation { email: "guest@example.com".into(), roles: vec!["member".into()], organization: None };
@@ -26,7 +26,7 @@ async fn make(kernel: &Kernel) -> Haul {
     kernel.post("auth/password/forgot", &json!({ "email": owner.email })).send().await.expect(202);
     kernel.post("auth/magic-link", &json!({ "email": owner.email })).send().await.expect(202);
     let renewed = json!({ "refresh_token": kernel.login(&owner.email, PASSWORD).await.tokens.refresh_token });
-    let renewed = kernel.post("auth/refresh", &renewed).key("lost reply").send().await.expect(200).json();
+    let renewed = kernel.post("auth/refresh", &renewed).key("lost-reply").send().await.expect(200).json();
     let wrong = json!({ "email": owner.email, "password": "a wrong guess" });
     kernel.post("auth/login", &wrong).key("guess").send().await.expect(401);
     let secrets = vec![

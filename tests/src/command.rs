@@ -92,6 +92,20 @@ impl Line {
         self
     }
 
+    /// Hands the whole line, environment included, to another program as its last arguments.
+    #[must_use]
+    pub fn under(self, program: &[&str]) -> Self {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(self.command.get_program()).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Self { command, stdin: self.stdin }
+    }
+
     pub fn run(mut self) -> Output {
         let mut child = self
             .command

@@ -86,6 +86,10 @@ impl Setup {
         self.folder.path()
     }
 
+    fn has_public_url(&self) -> bool {
+        self.environment.iter().any(|(name, _)| name == "PLINTH_SERVER__PUBLIC_URL")
+    }
+
     pub fn start(self) -> Kernel {
         if self.postgres.is_some() {
             self.line(["migrate"]).run().expect(0);
@@ -156,6 +160,10 @@ impl Kernel {
 
     fn spawn(&mut self) -> Result<(), NotStarted> {
         let setup = &self.setup;
+        if setup.has_public_url() && self.port == 0 {
+            // The ready line tells the public address then, and nobody learns the port that a 0 became.
+            self.port = free_port();
+        }
         let log = self.log_file();
         let stderr = File::options().create(true).append(true).open(&log).expect("the log can be written");
         let from = stderr.metadata().map_or(0, |log| log.len());
@@ -181,8 +189,12 @@ impl Kernel {
             let stderr = String::from_utf8_lossy(&whole[from as usize..]).into_owned();
             return Err(NotStarted { output: command::Output { code: status.code().unwrap_or(-1), stdout: line, stderr } });
         }
-        ready["url"].as_str().expect("the ready line has an address").clone_into(&mut self.url);
-        self.port = self.url.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("the address has a port");
+        if setup.has_public_url() {
+            self.url = format!("http://127.0.0.1:{}", self.port);
+        } else {
+            ready["url"].as_str().expect("the ready line has an address").clone_into(&mut self.url);
+            self.port = self.url.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("the address has a port");
+        }
         self.child = Some((child, stdout));
         Ok(())
     }
@@ -315,6 +327,11 @@ impl Drop for Kernel {
             eprintln!("--- the kernel's log ---\n{}--- end of the kernel's log ---", self.log());
         }
     }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("bound").port()
 }
 
 /// Kills a process that says nothing for too long, so that the reader of its output gets an end.

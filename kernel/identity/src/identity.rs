@@ -11,6 +11,7 @@ use crate::{
     jwt::SigningKeys,
     oidc::{Oidc, harden},
     password::{PasswordError, PasswordHasher},
+    permissions::ASKED_INSIDE,
     sessions::{PrincipalCache, signing},
 };
 
@@ -97,7 +98,11 @@ impl Identity {
 
     /// Every permission of the platform, once everything is mounted.
     pub fn learn_vocabulary(&self, words: &[PermissionInfo]) {
-        self.inner.vocabulary.set(words.to_vec()).ok();
+        let mut all = words.to_vec();
+        all.extend_from_slice(ASKED_INSIDE);
+        all.sort_unstable();
+        all.dedup();
+        self.inner.vocabulary.set(all).ok();
     }
 
     pub(crate) fn vocabulary(&self) -> &[PermissionInfo] {

@@ -41,7 +41,7 @@ async fn a_key_belongs_to_one_principal_and_one_route() {
     let theirs = stranger.post("organizations", &team("same")).key("k").send().await.expect(201);
     assert_eq!(theirs.header("idempotent-replayed"), None);
     assert_ne!(theirs.json()["id"], mine["id"]);
-    owner.post("roles", &json!({ "name": "R", "permissions": [] })).key("k").send().await.expect(201);
+    owner.post("roles", &json!({ "name": "R", "permissions": ["tenant:read"] })).key("k").send().await.expect(201);
     let program = owner.api_key(&["*"]).await.key;
     let other_credential = kernel.post("organizations", &team("same")).token(program).key("k").send().await;
     assert_eq!(other_credential.header("idempotent-replayed"), None, "another credential is another principal");

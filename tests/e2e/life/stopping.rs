@@ -81,12 +81,13 @@ async fn the_second_signal_does_not_wait() {
 }
 
 /// Whoever reads the ready line may stop the kernel in the next instant, as a supervisor does that changed its mind.
-#[tokio::test]
-async fn a_signal_right_after_the_ready_line_is_heard() {
+#[test]
+fn a_signal_right_after_the_ready_line_is_heard() {
+    const SUPERVISOR: &str = "mkfifo ready && { \"$@\" > ready & } && read -r line < ready && kill -TERM $! && wait $!";
     for _ in 0..5 {
-        let mut kernel = Kernel::start();
-        kernel.signal("TERM");
-        let status = kernel.ended(Duration::from_secs(10));
-        assert_eq!(status.code(), Some(0), "{status}: the signal came before anybody listened");
+        let setup = Kernel::setup();
+        let line = setup.line(["serve", "--listen", "127.0.0.1:0", "--ready-json"]);
+        let output = line.under(&["sh", "-c", SUPERVISOR, "supervisor"]).in_folder(setup.folder()).run();
+        assert_eq!(output.code, 0, "the signal came before anybody listened: {}", output.stderr);
     }
 }

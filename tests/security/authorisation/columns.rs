@@ -96,7 +96,9 @@ async fn the_right_one_is_let_in() {
         assert!(![401, 403].contains(&answer.status), "{}: {}", operation.name(), answer.text());
         assert!(answer.status < 500, "{}: {}", operation.name(), answer.text());
     }
-    let plan = owner.post(&format!("tenants/{}/erase?dry_run=true", owner.tenant()), &json!({})).send().await;
+    let owner = kernel.login(&owner.email, PASSWORD).await;
+    let erase = format!("tenants/{}/erase?dry_run=true", owner.tenant());
+    let plan = owner.post(&erase, &json!({ "reason": "moving away" })).send().await;
     assert_eq!(plan.expect(200).json()["dry_run"], true);
     owner.get("me").send().await.expect(200);
 }
@@ -191,6 +193,7 @@ fn body(operation: &Operation) -> Value {
         "{user}" if operation.method == "PUT" => json!({ "role": "manager" }),
         "{user}" => json!({ "roles": ["owner"] }),
         "{id}" | "{key}" => json!({ "name": "Taken over" }),
+        "erase" | "suspend" => json!({ "reason": "taken over" }),
         _ => json!({}),
     }
 }

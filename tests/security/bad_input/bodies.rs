@@ -20,7 +20,6 @@ async fn what_is_no_json_is_malformed() {
         b"{",
         b"}",
         b"nonsense",
-        b"{}{}",
         b"{\"email\":\"a@b.co\",\"password\":\"x\"} tail",
         b"{'email':'a@b.co'}",
         b"{\"email\":NaN}",
@@ -132,7 +131,7 @@ async fn a_body_beyond_the_limit_is_refused_announced_or_not() {
     let announced = raw(&kernel, format!("{head}content-length: 65537\r\n\r\n")).await;
     announced.expect("answered before the body").refused(413, "body_too_large");
     let absurd = raw(&kernel, format!("{head}content-length: 18446744073709551615\r\n\r\n")).await;
-    assert!(absurd.is_none_or(|answer| [400, 413].contains(&answer.status)));
+    assert!(absurd.is_none_or(|answer| [400, 413, 431].contains(&answer.status)));
     // Not announced: no more than the limit is read.
     let mut chunked = format!("{head}transfer-encoding: chunked\r\n\r\n").into_bytes();
     for _ in 0..40 {
@@ -193,11 +192,17 @@ async fn text_that_a_database_cannot_hold_is_refused(kernel: Kernel) {
         owner.get("roles/%00"),
         owner.get("me").header("plinth-tenant", "ten_%00"),
     ];
+    let mut failed = Vec::new();
     for ask in asks {
-        let shown = String::from_utf8_lossy(&ask.bytes()).into_owned();
+        let bytes = ask.bytes();
         let answer = ask.send().await;
-        assert!(answer.status < 500, "{shown}\n{answer:?}\n{}", answer.text());
+        if answer.status >= 500 {
+            let asked = String::from_utf8_lossy(&bytes).into_owned();
+            let line = asked.lines().next().unwrap_or_default().to_owned();
+            failed.push(format!("{line} {} → {}", asked.lines().last().unwrap_or_default(), answer.status));
+        }
     }
+    assert!(failed.is_empty(), "{failed:#?}");
     // Other odd characters are fine where text is free.
     let odd = json!({ "name": "Ünïcödé 🎛 \u{202e}", "slug": "odd" });
     let made = owner.post("organizations", &odd).send().await.expect(201).json();

@@ -117,7 +117,11 @@ pub async fn choose_tenant(tx: &SystemTx, user: UserId, slug: Option<&str>) -> R
     let tenants = tx.find::<tenants::Entity>().filter(tenants::Column::Id.is_in(ids.clone())).all(tx).await.map_err(StoreError::from)?;
     match slug {
         Some(slug) => tenants.into_iter().find(|tenant| tenant.slug == slug).map(Some).ok_or(Error::NoSuchTenant),
-        None => Ok(ids.iter().find_map(|id| tenants.iter().find(|tenant| tenant.id == *id && tenant.state != "erased")).cloned()),
+        None => {
+            let joined = |state: &str| ids.iter().find_map(|id| tenants.iter().find(|row| row.id == *id && row.state == state));
+            // One where the person can work, if there is one; else one that says why not.
+            Ok(["active", "pending_deletion", "suspended"].into_iter().find_map(joined).cloned())
+        }
     }
 }
 

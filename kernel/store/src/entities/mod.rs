@@ -5,11 +5,11 @@ pub(crate) mod idempotency;
 pub(crate) mod mails;
 
 use plinth_core::TenantId;
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 use crate::{
     Error,
-    log::{Link, Row},
+    log::{Hash, Row},
 };
 
 /// Statements of the log are written out: both databases spell their placeholders alike, and this path is hot.
@@ -35,30 +35,12 @@ pub(crate) async fn last_version(
     Ok(last.unwrap_or(0) as u64)
 }
 
-pub(crate) async fn chain_head(connection: &impl ConnectionTrait, tenant: TenantId) -> Result<Option<Link>, Error> {
-    let query = statement(connection, "select position, hash from log_heads where tenant = $1", [tenant.uuid().into()]);
-    connection.query_one_raw(query).await?.map(|row| link(&row)).transpose()
-}
-
-fn link(row: &QueryResult) -> Result<Link, Error> {
-    let hash: Vec<u8> = row.try_get_by(1)?;
-    let hash = hash.try_into().map_err(|_| Error::Inconsistent("log_heads.hash has not 32 bytes".into()))?;
-    Ok(Link { position: row.try_get_by(0)?, hash })
-}
-
-pub(crate) async fn set_chain_head(
-    connection: &impl ConnectionTrait,
-    tenant: TenantId,
-    head: &Link,
-) -> Result<(), Error> {
-    let query = statement(
-        connection,
-        "insert into log_heads (tenant, position, hash) values ($1, $2, $3) \
-         on conflict (tenant) do update set position = excluded.position, hash = excluded.hash",
-        [tenant.uuid().into(), head.position.into(), head.hash.to_vec().into()],
-    );
-    connection.execute_raw(query).await?;
-    Ok(())
+pub(crate) async fn chain_head(connection: &impl ConnectionTrait, tenant: TenantId) -> Result<Option<Hash>, Error> {
+    let query = "select hash from events where tenant = $1 order by position desc limit 1";
+    let query = statement(connection, query, [tenant.uuid().into()]);
+    let Some(row) = connection.query_one_raw(query).await? else { return Ok(None) };
+    let hash: Vec<u8> = row.try_get_by(0)?;
+    hash.try_into().map(Some).map_err(|_| Error::Inconsistent("events.hash has not 32 bytes".into()))
 }
 
 fn values(row: &Row, version: u64) -> Vec<Value> {
@@ -104,5 +86,14 @@ pub(crate) async fn insert_unsealed(connection: &impl ConnectionTrait, row: &Row
         values(row, version),
     );
     connection.execute_raw(query).await?;
+    Ok(())
+}
+
+/// Makes changes of the same subjects wait for one another, so that each is given the version after the other's. All locks
+/// are taken in one order: two changes never wait for each other in a circle.
+pub(crate) async fn lock_subjects(connection: &impl ConnectionTrait, keys: &[i64]) -> Result<(), Error> {
+    let list: Vec<String> = keys.iter().map(i64::to_string).collect();
+    let text = format!("select pg_advisory_xact_lock(key) from unnest('{{{}}}'::bigint[]) as key", list.join(","));
+    connection.query_all_raw(Statement::from_string(DbBackend::Postgres, text)).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 mod row;
 
-pub(crate) use row::{Link, Row};
+pub(crate) use row::{Hash, Row};
 
 use plinth_core::EventId;
 use tokio::sync::oneshot;

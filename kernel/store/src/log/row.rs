@@ -3,7 +3,10 @@
 use plinth_core::{Cause, EventId, NewEvent, TenantId, Timestamp, World};
 use ring::digest;
 use serde_json::value::RawValue;
-use std::sync::Arc;
+use std::{
+    hash::{Hash as _, Hasher},
+    sync::Arc,
+};
 use uuid::Uuid;
 
 #[derive(Debug, Clone)]
@@ -21,12 +24,8 @@ pub(crate) struct Row {
     pub data: Box<RawValue>,
 }
 
-/// The last link of a chain.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Link {
-    pub position: i64,
-    pub hash: [u8; 32],
-}
+/// What the next event of a tenant is chained to.
+pub(crate) type Hash = [u8; 32];
 
 impl Row {
     pub fn new(world: &World, tenant: TenantId, cause: &Cause, event: NewEvent) -> Self {
@@ -43,6 +42,14 @@ impl Row {
             origin: cause.origin.clone(),
             data: event.data,
         }
+    }
+
+    /// A number for the subject, for locks. Two subjects may share one: that costs a wait and nothing else.
+    pub fn subject_key(&self) -> i64 {
+        let mut hasher = rustc_hash::FxHasher::default();
+        self.tenant.hash(&mut hasher);
+        self.subject.hash(&mut hasher);
+        hasher.finish() as i64
     }
 
     /// Each field is preceded by its length, so that no two rows spell the same bytes.

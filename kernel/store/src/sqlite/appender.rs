@@ -1,35 +1,55 @@
 //! Bare appends to the log: a thread with a connection of its own writes whatever has gathered in one transaction.
 //!
 //! Its statements are prepared once and its values are bound by reference, which costs a third of the way through the
-//! asynchronous driver. The writer sees to it that this connection and the other never write at the same time.
+//! asynchronous driver, and jobs reach it without a stop in between. Whoever writes holds the [`Heads`]: so this connection
+//! and the other never write at the same time, and the ends of the chains can be remembered.
 
 use std::{
-    collections::HashMap,
     path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc,
     },
     thread::JoinHandle,
     time::Duration,
 };
 
 use plinth_core::TenantId;
-use rusqlite::{CachedStatement, Connection, OpenFlags, Transaction, TransactionBehavior, params};
-use rustc_hash::FxBuildHasher;
-use tokio::sync::oneshot;
+use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use rustc_hash::FxHashMap;
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 
+use super::turn::stopped;
 use crate::{
     Error,
-    log::{Appended, Job, Link},
+    log::{Appended, Hash, Job},
 };
 
-type Batch = (Vec<Job>, oneshot::Sender<()>);
+/// The last link of each chain that was written lately.
+#[derive(Default)]
+pub(crate) struct Heads {
+    links: FxHashMap<TenantId, Hash>,
+}
+
+impl Heads {
+    /// More than this many are not worth their memory.
+    const MOST: usize = 50_000;
+
+    /// What is remembered may be old: somebody else has written, or a transaction did not end well.
+    pub fn forget(&mut self) {
+        self.links.clear();
+    }
+}
+
+enum Message {
+    Job(Job),
+    Stop,
+}
 
 pub(crate) struct Appender {
-    batches: mpsc::Sender<Batch>,
-    thread: JoinHandle<()>,
+    messages: mpsc::Sender<Message>,
+    heads: Arc<Mutex<Heads>>,
+    thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Appender {
@@ -37,83 +57,135 @@ impl Appender {
         path: &Path,
         checkpoint_pages: u32,
         busy_timeout: Duration,
+        batch_max: usize,
         commits: Arc<AtomicU64>,
     ) -> Result<Self, Error> {
-        let connection =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let connection = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
         connection.busy_timeout(busy_timeout)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "wal_autocheckpoint", checkpoint_pages)?;
         connection.pragma_update(None, "cache_size", -16_384)?;
         connection.set_prepared_statement_cache_capacity(16);
-        let (batches, queue) = mpsc::channel::<Batch>();
+        let (messages, queue) = mpsc::channel(16 * 1024);
+        let heads = Arc::new(Mutex::new(Heads::default()));
+        let writing = Writing { connection, queue, heads: heads.clone(), batch_max: batch_max.max(1), commits };
         let thread = std::thread::Builder::new()
             .name("plinth-appender".into())
-            .spawn(move || {
-                let mut connection = connection;
-                for (jobs, done) in queue {
-                    if write(&mut connection, jobs) {
-                        commits.fetch_add(1, Ordering::Relaxed);
-                    }
-                    done.send(()).ok();
-                }
-            })
+            .spawn(|| writing.run())
             .map_err(|error| Error::Unavailable(error.into()))?;
-        Ok(Self { batches, thread })
+        Ok(Self { messages, heads, thread: std::sync::Mutex::new(Some(thread)) })
     }
 
-    /// Writes the jobs and answers each of them; returns when the connection is free again.
-    pub async fn write(&self, jobs: Vec<Job>) {
-        let (done, finished) = oneshot::channel();
-        if self.batches.send((jobs, done)).is_ok() {
-            finished.await.ok();
+    pub async fn append(&self, job: Job) -> Result<(), Error> {
+        self.messages.send(Message::Job(job)).await.map_err(|_| stopped())
+    }
+
+    /// Keeps the appender from writing until the guard is dropped.
+    pub async fn hold(&self) -> OwnedMutexGuard<Heads> {
+        self.heads.clone().lock_owned().await
+    }
+
+    /// Writes what was asked for before and closes the connection, which may copy the write-ahead log into the database.
+    pub async fn stop(&self) {
+        self.messages.send(Message::Stop).await.ok();
+        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            tokio::task::spawn_blocking(move || thread.join()).await.ok();
         }
-    }
-
-    /// Closes the connection, which may copy the write-ahead log into the database.
-    pub async fn stop(self) {
-        drop(self.batches);
-        tokio::task::spawn_blocking(move || self.thread.join()).await.ok();
     }
 }
 
-/// Says whether there was a commit.
-fn write(connection: &mut Connection, jobs: Vec<Job>) -> bool {
-    match try_write(connection, &jobs) {
-        Ok(results) => {
-            for (job, result) in jobs.into_iter().zip(results) {
-                job.answer.send(result).ok();
+/// What the thread has.
+struct Writing {
+    connection: Connection,
+    queue: mpsc::Receiver<Message>,
+    heads: Arc<Mutex<Heads>>,
+    batch_max: usize,
+    commits: Arc<AtomicU64>,
+}
+
+impl Writing {
+    fn run(mut self) {
+        let mut jobs = Vec::new();
+        let mut stop = false;
+        while !stop {
+            match self.queue.blocking_recv() {
+                Some(Message::Job(job)) => jobs.push(job),
+                Some(Message::Stop) | None => return,
             }
-            true
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            for job in jobs {
-                job.answer.send(Err(Error::Unavailable(error.clone().into()))).ok();
+            // Who arrives while the connection is somebody else's shares the batch as well.
+            let mut heads = self.heads.clone().blocking_lock_owned();
+            stop = self.gather(&mut jobs);
+            let written = self.write(&mut jobs, &mut heads);
+            drop(heads);
+            if !written {
+                // Everybody who waits has waited as long as the first, and is told the same: to try for each batch anew
+                // would keep the last waiting for the sum of all time limits.
+                stop |= self.gather(&mut jobs);
+                refuse(&mut jobs, &Arc::new(Error::Unavailable("the log cannot be written".into())));
             }
-            false
         }
+    }
+
+    /// Takes in what has queued up; says whether the end was among it.
+    fn gather(&mut self, jobs: &mut Vec<Job>) -> bool {
+        while jobs.len() < self.batch_max {
+            match self.queue.try_recv() {
+                Ok(Message::Job(job)) => jobs.push(job),
+                Ok(Message::Stop) => return true,
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+
+    /// Writes and answers the jobs; says whether the database took them.
+    fn write(&mut self, jobs: &mut Vec<Job>, heads: &mut Heads) -> bool {
+        match try_write(&mut self.connection, jobs, heads) {
+            Ok(results) => {
+                self.commits.fetch_add(1, Ordering::Relaxed);
+                for (job, result) in jobs.drain(..).zip(results) {
+                    job.answer.send(result).ok();
+                }
+                true
+            }
+            Err(error) => {
+                heads.forget();
+                refuse(jobs, &Arc::new(error));
+                false
+            }
+        }
+    }
+}
+
+fn refuse(jobs: &mut Vec<Job>, error: &Arc<Error>) {
+    for job in jobs.drain(..) {
+        job.answer.send(Err(Error::Unavailable(error.clone().into()))).ok();
     }
 }
 
 /// The outer error is that of the whole batch; a job that meets a version conflict fails by itself.
-fn try_write(connection: &mut Connection, jobs: &[Job]) -> Result<Vec<Result<Vec<Appended>, Error>>, Error> {
+fn try_write(
+    connection: &mut Connection,
+    jobs: &[Job],
+    heads: &mut Heads,
+) -> Result<Vec<Result<Vec<Appended>, Error>>, Error> {
+    if heads.links.len() > Heads::MOST {
+        heads.forget();
+    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut heads: HashMap<TenantId, Option<Link>, FxBuildHasher> = HashMap::default();
     let mut results = Vec::with_capacity(jobs.len());
     {
         let mut statements = Statements::prepare(&transaction)?;
         for job in jobs {
             results.push(match statements.versions(job)? {
-                Ok(versions) => Ok(statements.insert(job, &versions, &mut heads)?),
+                Ok(versions) => Ok(statements.insert(job, &versions, heads)?),
                 Err(conflict) => Err(conflict),
             });
-        }
-        for (tenant, head) in &heads {
-            if let Some(head) = head {
-                statements.set_head.execute(params![tenant.uuid().as_bytes(), head.position, head.hash])?;
-            }
         }
     }
     transaction.commit()?;
@@ -124,7 +196,6 @@ struct Statements<'t> {
     last_version: CachedStatement<'t>,
     insert: CachedStatement<'t>,
     head: CachedStatement<'t>,
-    set_head: CachedStatement<'t>,
 }
 
 impl<'t> Statements<'t> {
@@ -136,10 +207,8 @@ impl<'t> Statements<'t> {
                 "insert into events (id, tenant, subject, version, kind, time, actor, impersonator, correlation, origin, \
                  data, hash) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?,
-            head: transaction.prepare_cached("select position, hash from log_heads where tenant = ?1")?,
-            set_head: transaction.prepare_cached(
-                "insert into log_heads (tenant, position, hash) values (?1, ?2, ?3) \
-                 on conflict (tenant) do update set position = excluded.position, hash = excluded.hash",
+            head: transaction.prepare_cached(
+                "select hash from events where tenant = ?1 order by position desc limit 1",
             )?,
         })
     }
@@ -164,25 +233,14 @@ impl<'t> Statements<'t> {
         Ok(Ok(versions))
     }
 
-    fn insert(
-        &mut self,
-        job: &Job,
-        versions: &[u64],
-        heads: &mut HashMap<TenantId, Option<Link>, FxBuildHasher>,
-    ) -> Result<Vec<Appended>, Error> {
+    fn insert(&mut self, job: &Job, versions: &[u64], heads: &mut Heads) -> Result<Vec<Appended>, Error> {
         let mut appended = Vec::with_capacity(job.rows.len());
         for (row, version) in job.rows.iter().zip(versions) {
-            let head = match heads.entry(row.tenant) {
-                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::hash_map::Entry::Vacant(entry) => {
-                    let mut found = self.head.query(params![row.tenant.uuid().as_bytes()])?;
-                    entry.insert(match found.next()? {
-                        Some(found) => Some(Link { position: found.get(0)?, hash: found.get(1)? }),
-                        None => None,
-                    })
-                }
+            let head = match heads.links.get(&row.tenant) {
+                Some(hash) => Some(*hash),
+                None => self.head(row.tenant)?,
             };
-            let hash = row.hash(*version, head.as_ref().map(|link| &link.hash));
+            let hash = row.hash(*version, head.as_ref());
             let position = self.insert.insert(params![
                 row.id.uuid().as_bytes(),
                 row.tenant.uuid().as_bytes(),
@@ -197,9 +255,13 @@ impl<'t> Statements<'t> {
                 row.data.get(),
                 hash,
             ])?;
-            *head = Some(Link { position, hash });
+            heads.links.insert(row.tenant, hash);
             appended.push(Appended { id: row.id, position: Some(position), version: *version });
         }
         Ok(appended)
+    }
+
+    fn head(&mut self, tenant: TenantId) -> Result<Option<Hash>, Error> {
+        Ok(self.head.query_row(params![tenant.uuid().as_bytes()], |row| row.get(0)).optional()?)
     }
 }

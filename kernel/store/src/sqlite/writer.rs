@@ -7,8 +7,8 @@
 //!
 //! A connection that has failed in the middle of a group is replaced: what it still holds is not known.
 //!
-//! Bare appends to the log take no turn of their own: whatever has queued up is handed to the appender, which writes it
-//! in one transaction after the group's.
+//! Bare appends to the log take no turn of their own: the appender writes whatever has queued up in one transaction, when
+//! no group is open.
 
 use std::{
     collections::VecDeque,
@@ -35,13 +35,13 @@ use crate::{Error, log::Job};
 
 enum Request {
     Turn(Asker),
-    Append(Job),
     Stop(oneshot::Sender<()>),
 }
 
 #[derive(Clone)]
 pub(crate) struct Writer {
     requests: mpsc::Sender<Request>,
+    appender: Arc<Appender>,
 }
 
 /// A group takes in nobody after this: the first in it waits for the last.
@@ -56,9 +56,10 @@ impl Writer {
         commits: Arc<AtomicU64>,
     ) -> Self {
         let (requests, queue) = mpsc::channel(16 * 1024);
-        let waiting = Waiting { queue, max: group_max.max(1), turns: VecDeque::new(), appends: Vec::new(), stop: None };
-        tokio::spawn(Loop { pool, options, appender, waiting, commits }.run());
-        Self { requests }
+        let waiting = Waiting { queue, max: group_max.max(1), turns: VecDeque::new(), stop: None };
+        let appender = Arc::new(appender);
+        tokio::spawn(Loop { pool, options, appender: appender.clone(), waiting, commits }.run());
+        Self { requests, appender }
     }
 
     /// Waits for a turn.
@@ -69,7 +70,7 @@ impl Writer {
     }
 
     pub async fn append(&self, job: Job) -> Result<(), Error> {
-        self.requests.send(Request::Append(job)).await.map_err(|_| stopped())
+        self.appender.append(job).await
     }
 
     /// Finishes what was asked for before and closes both connections.
@@ -86,7 +87,6 @@ struct Waiting {
     queue: mpsc::Receiver<Request>,
     max: usize,
     turns: VecDeque<Asker>,
-    appends: Vec<Job>,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -94,19 +94,19 @@ impl Waiting {
     /// Whether there is something to do; waits for it.
     async fn something(&mut self) -> bool {
         self.look();
-        if self.turns.is_empty() && self.appends.is_empty() && self.stop.is_none() {
+        if self.turns.is_empty() && self.stop.is_none() {
             match self.queue.recv().await {
                 Some(request) => self.sort(request),
                 None => return false,
             }
             self.look();
         }
-        !self.turns.is_empty() || !self.appends.is_empty()
+        !self.turns.is_empty()
     }
 
-    /// Takes in what has queued up, up to a full group of each sort.
+    /// Takes in what has queued up, up to a full group.
     fn look(&mut self) {
-        while self.stop.is_none() && self.turns.len() < self.max && self.appends.len() < self.max {
+        while self.stop.is_none() && self.turns.len() < self.max {
             match self.queue.try_recv() {
                 Ok(request) => self.sort(request),
                 Err(_) => return,
@@ -117,7 +117,6 @@ impl Waiting {
     fn sort(&mut self, request: Request) {
         match request {
             Request::Turn(asker) => self.turns.push_back(asker),
-            Request::Append(job) => self.appends.push(job),
             Request::Stop(answer) => self.stop = Some(answer),
         }
     }
@@ -133,7 +132,7 @@ impl Waiting {
 struct Loop {
     pool: SqlitePool,
     options: SqliteConnectOptions,
-    appender: Appender,
+    appender: Arc<Appender>,
     waiting: Waiting,
     commits: Arc<AtomicU64>,
 }
@@ -141,13 +140,10 @@ struct Loop {
 impl Loop {
     async fn run(mut self) {
         while self.waiting.something().await {
-            if !self.waiting.turns.is_empty() {
-                self.group().await;
-            }
-            if !self.waiting.appends.is_empty() {
-                let jobs = std::mem::take(&mut self.waiting.appends);
-                self.appender.write(jobs).await;
-            }
+            // The appender waits, and what it remembers of the chains is old after the group has written.
+            let mut heads = self.appender.hold().await;
+            self.group().await;
+            heads.forget();
         }
         self.pool.close().await;
         self.appender.stop().await;
@@ -205,9 +201,6 @@ impl Loop {
         self.waiting.look();
         for asker in self.waiting.turns.drain(..) {
             asker.send(Err(error.clone().into())).ok();
-        }
-        for job in self.waiting.appends.drain(..) {
-            job.answer.send(Err(error.clone().into())).ok();
         }
     }
 

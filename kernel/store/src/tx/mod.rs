@@ -26,7 +26,7 @@ pub use scope::{Scope, SystemTx, TenantOwned, TenantTx, Work};
 
 use crate::{
     Error, Invalidation, Store, entities,
-    log::{Appended, Link, Row},
+    log::{Appended, Row},
     postgres,
     sqlite::Lease,
 };
@@ -127,6 +127,12 @@ impl Tx {
         debug_assert!(self.write, "a read has nothing to commit");
         let Staged { events, invalidations, certain } = std::mem::take(&mut *self.staged());
         let mut appended = Vec::with_capacity(events.len());
+        if self.store.is_postgres() && !events.is_empty() {
+            let mut keys: Vec<i64> = events.iter().map(Row::subject_key).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            entities::lock_subjects(&self, &keys).await?;
+        }
         for event in events {
             appended.push(self.append(event).await?);
         }
@@ -171,9 +177,8 @@ impl Tx {
             return Ok(Appended { id: row.id, position: None, version });
         }
         let head = entities::chain_head(self, row.tenant).await?;
-        let hash = row.hash(version, head.as_ref().map(|link| &link.hash));
+        let hash = row.hash(version, head.as_ref());
         let position = entities::insert_sealed(self, &row, version, &hash).await?;
-        entities::set_chain_head(self, row.tenant, &Link { position, hash }).await?;
         Ok(Appended { id: row.id, position: Some(position), version })
     }
 }

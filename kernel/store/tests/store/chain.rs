@@ -58,19 +58,20 @@ pub fn read(path: &std::path::Path) -> Vec<Stored> {
 
 /// The position of the first event that does not follow from the one before it, or of a head that is not the last.
 pub fn first_break(path: &std::path::Path) -> Option<i64> {
-    let mut last: HashMap<Vec<u8>, (i64, Vec<u8>)> = HashMap::new();
+    let mut last: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+    let mut end = 0_i64;
     for event in read(path) {
-        let previous = last.get(&event.tenant).map(|(_, hash)| hash.as_slice()).unwrap_or_default();
+        let previous = last.get(&event.tenant).map(Vec::as_slice).unwrap_or_default();
         if hash(previous, &event) != event.hash {
             return Some(event.position);
         }
-        last.insert(event.tenant, (event.position, event.hash));
+        end = event.position;
+        last.insert(event.tenant, event.hash);
     }
+    // The database remembers the last position that was given: a log that ends before it was cut.
     let file = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    let mut query = file.prepare("select tenant, position, hash from log_heads").unwrap();
-    let heads = query.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).unwrap();
-    let heads: HashMap<Vec<u8>, (i64, Vec<u8>)> = heads.collect::<Result<_, _>>().unwrap();
-    (heads != last).then_some(-1)
+    let given = file.query_row("select seq from sqlite_sequence where name = 'events'", [], |row| row.get(0));
+    (given.unwrap_or(0) != end).then_some(-1)
 }
 
 fn hash(previous: &[u8], event: &Stored) -> Vec<u8> {

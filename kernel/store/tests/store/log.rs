@@ -195,9 +195,12 @@ async fn restore(
     tenant: plinth_core::TenantId,
     store: &plinth_store::Store,
 ) {
-    file.execute_batch("delete from events; delete from log_heads; delete from sqlite_sequence").unwrap();
+    file.execute_batch("delete from events; delete from sqlite_sequence").unwrap();
     for n in 0..5 {
-        store.append(tenant, &full_cause(), vec![event(&format!("order/{n}"))]).await.unwrap();
+        // As changes: the appender remembers the end of the chain that is gone.
+        let tx = store.change(tenant, full_cause()).await.unwrap();
+        tx.scope().emit(event(&format!("order/{n}")));
+        tx.commit().await.unwrap();
     }
     assert_eq!(chain::first_break(path), None);
 }
@@ -242,6 +245,23 @@ async fn of_two_changes_of_one_subject_one_is_told_of_the_conflict() {
         assert_eq!(event_count(store).await, round + 1);
     }
     chain::assert_no_gaps(store).await;
+}
+
+#[tokio::test]
+async fn changes_of_one_subject_that_expect_nothing_follow_each_other() {
+    for database in databases().await {
+        let store = &database.store;
+        let tenant = make_tenant(store).await;
+        let changes = (0..30).map(|_| async {
+            let tx = store.change(tenant, cause()).await.unwrap();
+            tx.scope().emit(event("user/one"));
+            tx.scope().emit(event("user/two"));
+            tx.commit().await.unwrap()
+        });
+        join_all(changes).await;
+        assert_eq!(event_count(store).await, 60);
+        chain::assert_no_gaps(store).await;
+    }
 }
 
 #[tokio::test]

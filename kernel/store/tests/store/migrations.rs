@@ -105,7 +105,7 @@ async fn a_failed_migration_keeps_nothing() {
     for database in databases().await {
         emptied(&database).await;
         // In the way of one of the last tables, so that many statements came before.
-        as_owner(&database, "create table log_heads (in_the_way integer)").await;
+        as_owner(&database, "create table events (in_the_way integer)").await;
         let error = migrate(&database).await.err().unwrap();
         assert!(
             matches!(&error, OpenError::Migration(MigrationError::Failed { name: "0001_foundation", .. })),
@@ -124,7 +124,7 @@ async fn a_failed_migration_keeps_nothing() {
             }
         };
         assert_eq!(left, 0, "{:?}", database.kind);
-        as_owner(&database, "drop table log_heads").await;
+        as_owner(&database, "drop table events").await;
         migrate(&database).await.unwrap();
         open(&database).await.unwrap().close().await;
     }

@@ -151,7 +151,11 @@ async fn a_full_database_is_unavailable_and_loses_nothing() {
     let error = soon(filling).await.unwrap();
     assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
     let later = soon(later).await.unwrap();
-    soon(add_role(&store, tenant, "after")).await.unwrap();
+    // More than the limit of the failed connection leaves room for.
+    let large = roles::Model { permissions: "x".repeat(100_000), ..role(&store, "after") };
+    let tx = store.change(tenant, cause()).await.unwrap();
+    tx.scope().insert(large).await.unwrap();
+    soon(tx.commit()).await.unwrap();
     let mut wanted = vec!["after", "before"];
     wanted.extend(later.is_ok().then_some("later"));
     wanted.extend(neighbour.is_ok().then_some("neighbour"));
