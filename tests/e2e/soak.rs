@@ -23,7 +23,8 @@ const WARM_UP: f64 = 0.25;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "lasts for minutes: cargo xtask soak"]
 async fn soak() {
-    let minutes: f64 = std::env::var("PLINTH_SOAK_MINUTES").map_or(1.0, |text| text.parse().expect("PLINTH_SOAK_MINUTES is a number"));
+    let minutes: f64 =
+        std::env::var("PLINTH_SOAK_MINUTES").map_or(1.0, |text| text.parse().expect("PLINTH_SOAK_MINUTES is a number"));
     let given = std::env::var("PLINTH_SOAK_URL").ok();
     let own = given.is_none().then(Kernel::start);
     let url = given.or_else(|| own.as_ref().map(|kernel| kernel.url().to_owned())).expect("a kernel");
@@ -63,7 +64,8 @@ async fn customer(url: &str, until: Instant, rounds: &AtomicU64) {
 async fn one_round(client: &Client, person: &Register, round: u64) {
     let request = CreateOrganization { name: format!("Team {round}"), slug: format!("team-{round}") };
     let team = patiently(|| client.organizations().create(&request).into_future()).await.body;
-    let change = UpdateOrganization { name: plinth_api::Patch::Value("Renamed".into()), ..UpdateOrganization::default() };
+    let change =
+        UpdateOrganization { name: plinth_api::Patch::Value("Renamed".into()), ..UpdateOrganization::default() };
     patiently(|| client.organizations().update(team.id, &change).into_future()).await;
     let key = CreateApiKey {
         name: "soak".into(),

@@ -21,7 +21,8 @@ async fn make(kernel: &Kernel) -> Haul {
     let signed = owner.post("api-keys", &signed).key("kept-answer").send().await.expect(201).json();
     let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
     let totp = owner.client.auth().enrol_totp().await.expect("enrolled").body.secret;
-    let invitation = CreateInvitation { email: "guest@example.com".into(), roles: vec!["member".into()], organization: None };
+    let invitation =
+        CreateInvitation { email: "guest@example.com".into(), roles: vec!["member".into()], organization: None };
     owner.client.invitations().create(&invitation).await.expect("invited");
     kernel.post("auth/password/forgot", &json!({ "email": owner.email })).send().await.expect(202);
     kernel.post("auth/magic-link", &json!({ "email": owner.email })).send().await.expect(202);
@@ -67,7 +68,10 @@ async fn no_secret_is_stored_or_logged_in_clear(mut kernel: Kernel) {
         }
     }
     for known in &haul.findable {
-        assert!(places.iter().any(|(_, bytes)| contains(bytes, known.as_bytes())), "the search finds nothing at all: {known}");
+        assert!(
+            places.iter().any(|(_, bytes)| contains(bytes, known.as_bytes())),
+            "the search finds nothing at all: {known}"
+        );
     }
     let claims = haul.secrets.last().and_then(|(_, token)| token.split('.').nth(1)).expect("a token has claims");
     assert!(!contains(&places.last().expect("the log").1, claims.as_bytes()), "parts of a token are in the log");

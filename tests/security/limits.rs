@@ -50,14 +50,16 @@ async fn guesses_at_the_same_moment_are_all_counted() {
 
 #[tokio::test]
 async fn an_address_gets_so_many_requests_and_is_told_when_to_come_back() {
-    let kernel = Kernel::setup()
-        .env("PLINTH_LIMITS__ADDRESS_PER_MINUTE", "60")
-        .env("PLINTH_LIMITS__ADDRESS_BURST", "5")
-        .start();
+    let kernel =
+        Kernel::setup().env("PLINTH_LIMITS__ADDRESS_PER_MINUTE", "60").env("PLINTH_LIMITS__ADDRESS_BURST", "5").start();
     for left in (0..5).rev() {
         let answer = kernel.get("me").send().await.expect(401);
         assert_eq!(numbers(&answer, "ratelimit", "address").0, left);
-        assert_eq!(numbers(&answer, "ratelimit-policy", "address"), (5, 5), "five, which take five seconds to come back");
+        assert_eq!(
+            numbers(&answer, "ratelimit-policy", "address"),
+            (5, 5),
+            "five, which take five seconds to come back"
+        );
     }
     let refused = kernel.get("me").send().await;
     let seconds: u64 = refused.header("retry-after").expect("Retry-After").parse().expect("a number");
@@ -72,17 +74,23 @@ async fn an_address_gets_so_many_requests_and_is_told_when_to_come_back() {
 
 #[tokio::test]
 async fn sign_in_has_a_limit_of_its_own() {
-    let kernel = Kernel::setup()
-        .env("PLINTH_LIMITS__SIGN_IN_PER_MINUTE", "1")
-        .env("PLINTH_LIMITS__SIGN_IN_BURST", "3")
-        .start();
-    let guess = |path: &str| kernel.post(path, &json!({ "email": "a@example.com", "password": "a wrong password" })).send();
+    let kernel =
+        Kernel::setup().env("PLINTH_LIMITS__SIGN_IN_PER_MINUTE", "1").env("PLINTH_LIMITS__SIGN_IN_BURST", "3").start();
+    let guess =
+        |path: &str| kernel.post(path, &json!({ "email": "a@example.com", "password": "a wrong password" })).send();
     for _ in 0..3 {
         assert_eq!(guess("auth/login").await.status, 401);
     }
-    for path in ["auth/login", "auth/register", "auth/password/forgot", "auth/password/reset", "auth/magic-link",
-        "auth/magic-link/redeem", "auth/verify-email", "invitations/accept"]
-    {
+    for path in [
+        "auth/login",
+        "auth/register",
+        "auth/password/forgot",
+        "auth/password/reset",
+        "auth/magic-link",
+        "auth/magic-link/redeem",
+        "auth/verify-email",
+        "invitations/accept",
+    ] {
         let refused = guess(path).await;
         assert_eq!(numbers(&refused, "ratelimit", "sign_in").0, 0, "{path}");
         refused.refused(429, "rate_limited");
@@ -124,14 +132,14 @@ async fn each_key_has_its_share_and_the_tenant_one_for_all() {
 
 #[tokio::test]
 async fn a_client_does_not_choose_the_address_it_is_limited_by() {
-    let limited = || {
-        Kernel::setup().env("PLINTH_LIMITS__ADDRESS_PER_MINUTE", "1").env("PLINTH_LIMITS__ADDRESS_BURST", "3")
-    };
+    let limited =
+        || Kernel::setup().env("PLINTH_LIMITS__ADDRESS_PER_MINUTE", "1").env("PLINTH_LIMITS__ADDRESS_BURST", "3");
     let flood = async |kernel: &Kernel, forwarded: &dyn Fn(usize) -> String| {
         let mut served = 0;
         for number in 0..8 {
             let ask = kernel.get("/healthz").header("x-forwarded-for", forwarded(number));
-            let ask = ask.header("forwarded", format!("for=10.1.0.{number}")).header("x-real-ip", format!("10.2.0.{number}"));
+            let ask =
+                ask.header("forwarded", format!("for=10.1.0.{number}")).header("x-real-ip", format!("10.2.0.{number}"));
             served += usize::from(ask.send().await.status == 200);
         }
         served
@@ -141,7 +149,11 @@ async fn a_client_does_not_choose_the_address_it_is_limited_by() {
     let trusting = || limited().env("PLINTH_SERVER__TRUSTED_PROXIES", r#"["127.0.0.0/8"]"#).start();
     assert_eq!(flood(&trusting(), &|number| format!("10.0.0.{number}")).await, 8, "the proxy tells of eight clients");
     let forged = |number: usize| format!("10.0.0.{number}, 192.0.2.7");
-    assert_eq!(flood(&trusting(), &forged).await, 3, "what stands left of the proxy's own entry was written by the client");
+    assert_eq!(
+        flood(&trusting(), &forged).await,
+        3,
+        "what stands left of the proxy's own entry was written by the client"
+    );
     let garbage = |number: usize| format!("garbage{number}");
     assert_eq!(flood(&trusting(), &garbage).await, 3, "an entry that is no address is none");
 }

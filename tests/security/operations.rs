@@ -35,7 +35,8 @@ fn operation(document: &Value, method: &str, path: &str, described: &Value) -> O
         let named = schema["$ref"].as_str().and_then(|target| document.pointer(target.trim_start_matches('#')));
         let pattern = named.unwrap_or(schema)["pattern"].as_str();
         // `^usr_[0-7]…`
-        let prefix = pattern.and_then(|pattern| pattern.strip_prefix('^')?.split_once('_')).map(|(prefix, _)| prefix.to_owned());
+        let prefix =
+            pattern.and_then(|pattern| pattern.strip_prefix('^')?.split_once('_')).map(|(prefix, _)| prefix.to_owned());
         (parameter["name"].as_str().expect("a name").to_owned(), prefix)
     });
     Operation {

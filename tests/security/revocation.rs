@@ -78,9 +78,19 @@ async fn keys_roles_members_and_tenants_change_on_all_nodes() {
     let role = role["id"].as_str().expect("an id");
     let member = nodes.one.colleague(&owner, &[role]).await;
     nodes.works(member.access()).await;
-    owner.ask("PATCH", &format!("roles/{role}")).json(&json!({ "permissions": ["roles:read"] })).send().await.expect(200);
+    owner
+        .ask("PATCH", &format!("roles/{role}"))
+        .json(&json!({ "permissions": ["roles:read"] }))
+        .send()
+        .await
+        .expect(200);
     nodes.dies(member.access(), 403, "permission_missing").await;
-    owner.ask("PATCH", &format!("roles/{role}")).json(&json!({ "permissions": ["organizations:*"] })).send().await.expect(200);
+    owner
+        .ask("PATCH", &format!("roles/{role}"))
+        .json(&json!({ "permissions": ["organizations:*"] }))
+        .send()
+        .await
+        .expect(200);
     eventually("the permission is back on the other node", WITHIN, async || {
         (nodes.two.get("organizations").token(member.access()).send().await.status == 200).then_some(())
     })
@@ -118,12 +128,7 @@ async fn a_node_that_was_cut_off_hears_of_it_afterwards() {
     let owner = nodes.one.owner().await;
     let key = owner.api_key(&["*"]).await;
     nodes.works(&key.key).await;
-    let database = nodes.one.postgres().expect("PostgreSQL");
-    let cut = format!(
-        "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{}' and pid <> pg_backend_pid()",
-        database.name()
-    );
-    database.administer(&cut);
+    nodes.one.postgres().expect("PostgreSQL").cut_connections();
     eventually("the first node is back", Duration::from_secs(10), async || {
         owner.client.api_keys().revoke(key.api_key.id).await.ok()
     })

@@ -50,7 +50,12 @@ fn changed(value: &Value, name: &str, to: impl Into<Value>) -> Value {
 
 async fn refused(kernel: &Kernel, token: &str) {
     let answer = kernel.get("me").token(token).send().await;
-    assert_eq!((answer.status, answer.json()["code"].as_str()), (401, Some("token_invalid")), "{token}: {}", answer.text());
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str()),
+        (401, Some("token_invalid")),
+        "{token}: {}",
+        answer.text()
+    );
 }
 
 #[tokio::test]

@@ -36,7 +36,8 @@ impl Output {
     #[track_caller]
     pub fn error(&self) -> Value {
         let line = self.stderr.lines().last().unwrap_or_default();
-        let mut whole: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {:?}", self.stderr));
+        let mut whole: Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {:?}", self.stderr));
         whole["error"].take()
     }
 
@@ -104,6 +105,15 @@ impl Line {
             };
         }
         Self { command, stdin: self.stdin }
+    }
+
+    /// Starts it and kills it after a while, whatever it is doing then.
+    pub fn run_and_kill(mut self, after: std::time::Duration) {
+        let quiet = self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = quiet.spawn().expect("the binary can be run");
+        std::thread::sleep(after);
+        child.kill().ok();
+        child.wait().expect("the binary ends");
     }
 
     pub fn run(mut self) -> Output {

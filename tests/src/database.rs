@@ -47,6 +47,21 @@ impl PostgresDatabase {
         &self.name
     }
 
+    /// Host and port of the server.
+    pub fn server_address(&self) -> &str {
+        let after = self.server.split_once("://").map_or(self.server.as_str(), |(_, rest)| rest);
+        let host = after.rsplit_once('/').map_or(after, |(host, _)| host);
+        host.rsplit_once('@').map_or(host, |(_, host)| host)
+    }
+
+    /// Ends every connection to this database, as a restart of the server does.
+    pub fn cut_connections(&self) {
+        self.administer(&format!(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{}' and pid <> pg_backend_pid()",
+            self.name
+        ));
+    }
+
     /// Runs SQL in this database, above all row-level security, and returns what it printed: rows as lines, columns
     /// separated by `|`.
     pub fn query(&self, sql: &str) -> String {
@@ -72,7 +87,17 @@ fn psql(url: &str, sql: &str) -> String {
 
 fn try_psql(url: &str, sql: &str) -> Result<String, String> {
     let output = Command::new("psql")
-        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1", "--command", sql, url])
+        .args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--set",
+            "ON_ERROR_STOP=1",
+            "--command",
+            sql,
+            url,
+        ])
         .env("PGOPTIONS", "-c client_min_messages=warning")
         .output()
         .map_err(|error| format!("psql cannot be run ({error}); install the client tools of PostgreSQL"))?;

@@ -21,6 +21,7 @@ pub struct Setup {
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
     folder: Rc<TempDir>,
+    data: PathBuf,
     postgres: Option<Rc<PostgresDatabase>>,
     dev: bool,
 }
@@ -46,15 +47,17 @@ impl Setup {
     fn new() -> Self {
         let folder = TempDir::with_prefix("plinth-test-").expect("a temporary folder");
         let environment = GENEROUS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { environment, arguments: Vec::new(), folder: Rc::new(folder), postgres: None, dev: true }
+        let data = folder.path().join("data");
+        Self { environment, arguments: Vec::new(), folder: Rc::new(folder), data, postgres: None, dev: true }
     }
 
-    pub fn on(mut self, database: Database) -> Self {
-        if database == Database::Postgres {
-            let postgres = PostgresDatabase::create();
-            self.environment.push(("PLINTH_STORE__URL".into(), postgres.url().into()));
-            self.postgres = Some(Rc::new(postgres));
-        }
+    pub fn on(self, database: Database) -> Self {
+        if database == Database::Postgres { self.on_postgres(PostgresDatabase::create()) } else { self }
+    }
+
+    pub fn on_postgres(mut self, postgres: PostgresDatabase) -> Self {
+        self = self.env("PLINTH_STORE__URL", postgres.url());
+        self.postgres = Some(Rc::new(postgres));
         self
     }
 
@@ -76,9 +79,15 @@ impl Setup {
         self
     }
 
-    /// The data folder; it exists and is empty.
+    /// Keeps the data in a folder of the test's own making.
+    pub fn data_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data = folder.into();
+        self
+    }
+
+    /// The data folder; the kernel makes it.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.data.clone()
     }
 
     /// A folder beside the data, for the test's own files.
@@ -94,6 +103,11 @@ impl Setup {
         if self.postgres.is_some() {
             self.line(["migrate"]).run().expect(0);
         }
+        self.start_migrated()
+    }
+
+    /// Starts on a database that is at this version already.
+    pub fn start_migrated(self) -> Kernel {
         let mut kernel = Kernel { child: None, url: String::new(), port: 0, setup: self };
         kernel.spawn().unwrap_or_else(|failed| panic!("{failed}"));
         kernel
@@ -110,7 +124,8 @@ impl Setup {
 
     /// A command on this kernel's data, in this kernel's environment.
     pub fn line<const N: usize>(&self, arguments: [&str; N]) -> Line {
-        let line = self.environment.iter().fold(command::plinth(arguments), |line, (name, value)| line.env(name, value));
+        let line =
+            self.environment.iter().fold(command::plinth(arguments), |line, (name, value)| line.env(name, value));
         line.data(&self.data())
     }
 }
@@ -187,15 +202,18 @@ impl Kernel {
             let status = child.wait().expect("the kernel ends");
             let whole = std::fs::read(&log).unwrap_or_default();
             let stderr = String::from_utf8_lossy(&whole[from as usize..]).into_owned();
-            return Err(NotStarted { output: command::Output { code: status.code().unwrap_or(-1), stdout: line, stderr } });
+            return Err(NotStarted {
+                output: command::Output { code: status.code().unwrap_or(-1), stdout: line, stderr },
+            });
         }
+        self.child = Some((child, stdout));
         if setup.has_public_url() {
             self.url = format!("http://127.0.0.1:{}", self.port);
         } else {
             ready["url"].as_str().expect("the ready line has an address").clone_into(&mut self.url);
-            self.port = self.url.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("the address has a port");
+            self.port =
+                self.url.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("the address has a port");
         }
-        self.child = Some((child, stdout));
         Ok(())
     }
 

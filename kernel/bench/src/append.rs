@@ -64,18 +64,40 @@ pub fn run(plan: Plan, report: &mut Report) -> anyhow::Result<()> {
     for (clients, series) in &ours {
         let times = if *clients == 64 { 20.0 } else { 50.0 };
         report.figure(&format!("{clients} clients"), &series.rates, "events/s", Budget::None);
-        report.figure(&format!("{clients} clients, of one insert a transaction"), &ratios(&series.rates, &single.rates), "x", Budget::AtLeast(times));
+        report.figure(
+            &format!("{clients} clients, of one insert a transaction"),
+            &ratios(&series.rates, &single.rates),
+            "x",
+            Budget::AtLeast(times),
+        );
         if *clients == 256 {
-            report.figure("256 clients, of the tight loop", &ratios(&series.rates, &tight.rates), "x", Budget::AtLeast(0.75));
+            report.figure(
+                "256 clients, of the tight loop",
+                &ratios(&series.rates, &tight.rates),
+                "x",
+                Budget::AtLeast(0.75),
+            );
         }
         report.figure(&format!("{clients} clients, syncs per batch"), &series.syncs_per_batch, "", Budget::AtMost(1.2));
-        report.figure(&format!("{clients} clients, CPU per event (clients included)"), &series.cpu, "µs", Budget::AtMost(20.0));
+        report.figure(
+            &format!("{clients} clients, CPU per event (clients included)"),
+            &series.cpu,
+            "µs",
+            Budget::AtMost(20.0),
+        );
     }
     runtime.block_on(store.close());
     Ok(())
 }
 
-fn slice(runtime: &Runtime, store: &Store, tenants: &Arc<Vec<TenantId>>, clients: usize, time: Duration, series: &mut Series) {
+fn slice(
+    runtime: &Runtime,
+    store: &Store,
+    tenants: &Arc<Vec<TenantId>>,
+    clients: usize,
+    time: Duration,
+    series: &mut Series,
+) {
     let stop = Arc::new(AtomicBool::new(false));
     let done = Arc::new(AtomicU64::new(0));
     let (syncs, batches, cpu) = (fsync::count(), store.commits(), process_cpu());
@@ -101,7 +123,8 @@ async fn client(store: Store, tenants: Arc<Vec<TenantId>>, number: usize, stop: 
         let tenant = tenants[next % tenants.len()];
         next += 61;
         let subject = format!("reading/{}", store.world().mint_uuid().simple());
-        let event = NewEvent::new("reading.taken", subject, &json!({ "celsius": 21.5, "room": "kitchen", "sensor": next }));
+        let event =
+            NewEvent::new("reading.taken", subject, &json!({ "celsius": 21.5, "room": "kitchen", "sensor": next }));
         store.append(tenant, &cause, vec![event]).await.expect("an append succeeds");
         done.fetch_add(1, Ordering::Relaxed);
     }
@@ -141,7 +164,14 @@ impl Bare {
                     let id = self.world.mint_uuid();
                     let data = json!({ "celsius": 21.5, "room": "kitchen", "sensor": count }).to_string();
                     let subject = format!("reading/{}", id.simple());
-                    insert.execute(params![id.as_bytes(), self.tenant.uuid().as_bytes(), subject, self.world.now().millis(), data, [7_u8; 32]])?;
+                    insert.execute(params![
+                        id.as_bytes(),
+                        self.tenant.uuid().as_bytes(),
+                        subject,
+                        self.world.now().millis(),
+                        data,
+                        [7_u8; 32]
+                    ])?;
                     count += 1;
                 }
             }

@@ -34,7 +34,8 @@ pub fn run(plan: Plan, report: &mut Report) -> anyhow::Result<()> {
     let (kernel_threads, kernel, address) = serve_kernel()?;
     let (tokens, keys) = kernel_threads.block_on(identities(&kernel))?;
     let side = |address, requests, threads| Side { address, requests, threads, rates: Vec::new(), cpu: Vec::new() };
-    let requests = |credentials: &[String]| Arc::new(credentials.iter().map(|one| load::get("/api/v1/me", Some(one))).collect());
+    let requests =
+        |credentials: &[String]| Arc::new(credentials.iter().map(|one| load::get("/api/v1/me", Some(one))).collect());
     let mut sides = [
         side(hello, Arc::new(vec![load::get("/", None)]), "hello"),
         side(address, requests(&tokens), "kernel"),
@@ -59,7 +60,12 @@ pub fn run(plan: Plan, report: &mut Report) -> anyhow::Result<()> {
     report.figure("hello, server CPU", &hello.cpu, "µs", Budget::None);
     for (name, side) in [("access tokens", tokens), ("API keys", keys)] {
         report.figure(name, &side.rates, "req/s", Budget::None);
-        report.figure(&format!("{name}, of hello's requests per second"), &ratios(&side.rates, &hello.rates), "", Budget::AtLeast(0.65));
+        report.figure(
+            &format!("{name}, of hello's requests per second"),
+            &ratios(&side.rates, &hello.rates),
+            "",
+            Budget::AtLeast(0.65),
+        );
         report.figure(&format!("{name}, server CPU per request"), &side.cpu, "µs", Budget::AtMost(18.0));
     }
     drop((hello_threads, kernel_threads));

@@ -30,7 +30,14 @@ pub async fn run(address: SocketAddr, requests: Requests, connections: usize, ti
     for number in 0..connections {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        workers.push(tokio::spawn(work(stream, requests.clone(), number * 37, connections, stop.clone(), done.clone())));
+        workers.push(tokio::spawn(work(
+            stream,
+            requests.clone(),
+            number * 37,
+            connections,
+            stop.clone(),
+            done.clone(),
+        )));
     }
     let begun = Instant::now();
     tokio::time::sleep(time).await;

@@ -76,9 +76,11 @@ async fn populate(tenants: usize) -> anyhow::Result<Populated> {
     for number in 0..tenants {
         let tenant = world.mint_uuid();
         let now = world.now().millis();
-        transaction.prepare_cached("insert into tenants (id, slug, name, state, created_at) values (?1, ?2, ?3, 'active', ?4)")?.execute(
-            params![tenant.as_bytes(), format!("t{number}-x"), format!("Tenant {number}"), now],
-        )?;
+        transaction
+            .prepare_cached(
+                "insert into tenants (id, slug, name, state, created_at) values (?1, ?2, ?3, 'active', ?4)",
+            )?
+            .execute(params![tenant.as_bytes(), format!("t{number}-x"), format!("Tenant {number}"), now])?;
         for person in 0..PEOPLE {
             let user = world.mint_uuid();
             let email = email(number, person);
@@ -116,7 +118,8 @@ impl Populated {
             let tenant = signed_in["tenant"]["id"].as_str().context("a tenant")?;
             // The first call with a token pays for its verification; that is another figure.
             self.timed("GET", "/api/v1/me", Some(token), &Value::Null).await?;
-            let (_, took) = self.timed("GET", &format!("/api/v1/tenants/{tenant}/members"), Some(token), &Value::Null).await?;
+            let (_, took) =
+                self.timed("GET", &format!("/api/v1/tenants/{tenant}/members"), Some(token), &Value::Null).await?;
             list.push(took);
             let user = signed_in["user"]["id"].as_str().context("a person")?;
             let (_, took) = self.timed("GET", &format!("/api/v1/users/{user}"), Some(token), &Value::Null).await?;

@@ -27,7 +27,8 @@ impl Kernel {
         let folder = tempfile::tempdir()?;
         let world = World::system();
         let keys = MasterKeys::generate(world.random())?;
-        let store = Store::open(StoreConfig::new(Database::Sqlite(folder.path().join("plinth.db"))), world, keys).await?;
+        let store =
+            Store::open(StoreConfig::new(Database::Sqlite(folder.path().join("plinth.db"))), world, keys).await?;
         // Passwords are not what is measured.
         let config = IdentityConfig { argon2_memory_kib: 64, argon2_iterations: 1, ..IdentityConfig::default() };
         let identity = Identity::start(store.clone(), config).await?;
@@ -75,7 +76,8 @@ impl Kernel {
         body: &serde_json::Value,
     ) -> anyhow::Result<serde_json::Value> {
         use tower::ServiceExt;
-        let mut request = axum::http::Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let mut request =
+            axum::http::Request::builder().method(method).uri(path).header("content-type", "application/json");
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

@@ -6,9 +6,9 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use plinth_api::{KeyId, ServiceAccountId, SessionId, TenantId, Timestamp, UserId, users::Me};
 use ring::digest;
 use serde::Serialize;
-use plinth_api::{KeyId, ServiceAccountId, SessionId, TenantId, Timestamp, UserId, users::Me};
 
 use crate::{Permission, PermissionSet, SYSTEM_TENANT};
 

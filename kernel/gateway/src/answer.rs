@@ -35,7 +35,8 @@ pub struct Written {
 
 impl Written {
     fn json(status: u16, value: &impl Serialize, tag: bool) -> Result<Self, Fault> {
-        let body = serde_json::to_vec(value).map_err(|error| Fault::internal("an answer cannot be written").because(error))?;
+        let body =
+            serde_json::to_vec(value).map_err(|error| Fault::internal("an answer cannot be written").because(error))?;
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if tag {
@@ -46,7 +47,8 @@ impl Written {
     }
 
     pub(crate) fn to_answer(&self) -> Answer {
-        let headers = self.headers.iter().filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+        let headers =
+            self.headers.iter().filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
         Answer { status: self.status.as_u16(), headers: headers.collect(), body: self.body.to_vec() }
     }
 
@@ -57,7 +59,11 @@ impl Written {
                 headers.append(name, value);
             }
         }
-        Self { status: StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK), headers, body: answer.body.into() }
+        Self {
+            status: StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK),
+            headers,
+            body: answer.body.into(),
+        }
     }
 }
 
@@ -219,7 +225,8 @@ impl<T: Serialize + JsonSchema> Reply for Paged<T> {
         if self.fields.is_empty() {
             return Written::json(200, &self.page, true);
         }
-        let mut page = serde_json::to_value(&self.page).map_err(|error| Fault::internal("an answer cannot be written").because(error))?;
+        let mut page = serde_json::to_value(&self.page)
+            .map_err(|error| Fault::internal("an answer cannot be written").because(error))?;
         for row in page["data"].as_array_mut().into_iter().flatten().filter_map(serde_json::Value::as_object_mut) {
             row.retain(|name, _| self.fields.iter().any(|field| field == name));
         }

@@ -48,7 +48,8 @@ pub struct Parts {
 pub fn assemble(parts: Parts, mut mounted: Mounted) -> (Router, Arc<Edge>) {
     meta::mount(&mut mounted, &parts);
     let openapi = openapi::document(mounted.operations());
-    let routes = parts.metrics.routes(mounted.operations().iter().map(|operation| (operation.method.clone(), operation.path)));
+    let routes =
+        parts.metrics.routes(mounted.operations().iter().map(|operation| (operation.method.clone(), operation.path)));
     let mut special = FxHashMap::default();
     for operation in mounted.operations() {
         if operation.special.sign_in || operation.special.own_idempotency {
@@ -77,7 +78,11 @@ pub fn assemble(parts: Parts, mut mounted: Mounted) -> (Router, Arc<Edge>) {
     let router = router
         .fallback(|| async { not_found().into_response() })
         .method_not_allowed_fallback(|| async {
-            Refusal::new(Kind::MethodNotAllowed, "method_not_allowed", "this path knows other methods; see the Allow header")
+            Refusal::new(
+                Kind::MethodNotAllowed,
+                "method_not_allowed",
+                "this path knows other methods; see the Allow header",
+            )
         })
         .layer(Layers(edge.clone()))
         .layer(compression());
@@ -102,7 +107,11 @@ fn cross_origin(cors: &Cors) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers(request.chain([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, header::IF_NONE_MATCH]).collect::<Vec<_>>())
+        .allow_headers(
+            request
+                .chain([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, header::IF_NONE_MATCH])
+                .collect::<Vec<_>>(),
+        )
         .expose_headers(answer.chain([header::ETAG, header::RETRY_AFTER]).collect::<Vec<_>>())
         .allow_credentials(cors.credentials)
         .max_age(cors.max_age)

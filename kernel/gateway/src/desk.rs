@@ -20,9 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, request::Parts};
-use plinth_core::{
-    Actor, Cause, Fault, Kind, Permission, Principal, TenantId, World, ports::AuthenticationError,
-};
+use plinth_core::{Actor, Cause, Fault, Kind, Permission, Principal, TenantId, World, ports::AuthenticationError};
 use plinth_store::{
     Error, Store, SystemTx, TenantTx,
     idempotency::{self, Ticket},
@@ -147,9 +145,11 @@ fn position(appended: Vec<plinth_store::log::Appended>, headers: &mut HeaderMap)
 }
 
 fn exchange(parts: &Parts) -> Result<Arc<Exchange>, Response> {
-    parts.extensions.get::<Arc<Exchange>>().cloned().ok_or_else(|| {
-        crate::refuse(&Fault::internal("a handler was mounted outside of the layers of the edge"))
-    })
+    parts
+        .extensions
+        .get::<Arc<Exchange>>()
+        .cloned()
+        .ok_or_else(|| crate::refuse(&Fault::internal("a handler was mounted outside of the layers of the edge")))
 }
 
 /// Anybody. A credential that does not count is as good as none.
@@ -263,7 +263,9 @@ impl<P: Permission, S: Send + Sync> FromRequestParts<S> for Caller<P> {
             .into_response());
         }
         if !principal.may::<P>() {
-            return Err(Refusal::new(Kind::Forbidden, "permission_missing", format!("this needs {}", P::NAME)).into_response());
+            return Err(
+                Refusal::new(Kind::Forbidden, "permission_missing", format!("this needs {}", P::NAME)).into_response()
+            );
         }
         Ok(Self { exchange, principal, tenant, holds: PhantomData })
     }

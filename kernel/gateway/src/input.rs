@@ -62,7 +62,9 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
 fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
-        || essence.len() > 5 && essence.is_char_boundary(essence.len() - 5) && essence[essence.len() - 5..].eq_ignore_ascii_case("+json")
+        || essence.len() > 5
+            && essence.is_char_boundary(essence.len() - 5)
+            && essence[essence.len() - 5..].eq_ignore_ascii_case("+json")
 }
 
 /// A body that could not be read to its end.
@@ -94,7 +96,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
             Refusal::new(Kind::Malformed, "malformed_json", format!("the body is not JSON: {inner}"))
         }
     })?;
-    reader.end().map_err(|error| Refusal::new(Kind::Malformed, "malformed_json", format!("the body is not JSON: {error}")))?;
+    reader
+        .end()
+        .map_err(|error| Refusal::new(Kind::Malformed, "malformed_json", format!("the body is not JSON: {error}")))?;
     Ok(parsed)
 }
 
@@ -161,13 +165,18 @@ where
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        axum::extract::Query::try_from_uri(&parts.uri).map(|axum::extract::Query(value)| Self(value)).map_err(|rejection| {
-            let text = rejection.body_text();
-            let plain = text.trim_start_matches("Failed to deserialize query string: ");
-            let (code, message) = explain(plain.rsplit_once(": ").map_or(plain, |(_, reason)| reason));
-            let name = quoted(plain).or_else(|| plain.split_once(": ").map(|(name, _)| name)).unwrap_or_default().to_owned();
-            Refusal::invalid(vec![FieldError::new(name, code, message)]).into_response()
-        })
+        axum::extract::Query::try_from_uri(&parts.uri).map(|axum::extract::Query(value)| Self(value)).map_err(
+            |rejection| {
+                let text = rejection.body_text();
+                let plain = text.trim_start_matches("Failed to deserialize query string: ");
+                let (code, message) = explain(plain.rsplit_once(": ").map_or(plain, |(_, reason)| reason));
+                let name = quoted(plain)
+                    .or_else(|| plain.split_once(": ").map(|(name, _)| name))
+                    .unwrap_or_default()
+                    .to_owned();
+                Refusal::invalid(vec![FieldError::new(name, code, message)]).into_response()
+            },
+        )
     }
 }
 
@@ -217,7 +226,11 @@ mod tests {
     #[test]
     fn what_is_not_json_is_malformed() {
         for text in ["", "{", "{}{}", "nonsense", r#"{"lines":[]} x"#] {
-            assert_eq!(parse::<serde_json::Value>(text.as_bytes()).expect_err("refused").kind, Kind::Malformed, "{text}");
+            assert_eq!(
+                parse::<serde_json::Value>(text.as_bytes()).expect_err("refused").kind,
+                Kind::Malformed,
+                "{text}"
+            );
         }
         let invalid_utf8 = b"{\"a\":\"\xff\"}";
         assert_eq!(parse::<serde_json::Value>(invalid_utf8).expect_err("refused").kind, Kind::Malformed);

@@ -58,7 +58,9 @@ impl<S: ListSpec, T: Send + Sync> FromRequestParts<T> for Listing<S> {
 
     async fn from_request_parts(parts: &mut Parts, _: &T) -> Result<Self, Response> {
         let query = parts.uri.query().unwrap_or_default();
-        parse::<S>(query).map(|asked| Self(asked, PhantomData)).map_err(|fields| Refusal::invalid(fields).into_response())
+        parse::<S>(query)
+            .map(|asked| Self(asked, PhantomData))
+            .map_err(|fields| Refusal::invalid(fields).into_response())
     }
 }
 

@@ -40,8 +40,7 @@ struct Meta {
 }
 
 pub(crate) fn mount(mounted: &mut Mounted, parts: &Parts) {
-    let meta =
-        Meta { store: parts.store.clone(), metrics: parts.metrics.clone(), readiness: parts.readiness.clone() };
+    let meta = Meta { store: parts.store.clone(), metrics: parts.metrics.clone(), readiness: parts.readiness.clone() };
     mounted.add(
         "operations",
         &meta,
@@ -84,6 +83,9 @@ async fn metrics(State(meta): State<Meta>) -> Response {
 
 async fn openapi(visitor: Visitor) -> Response {
     let json = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, json), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], visitor.edge().openapi.clone())
+    (
+        [(header::CONTENT_TYPE, json), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))],
+        visitor.edge().openapi.clone(),
+    )
         .into_response()
 }

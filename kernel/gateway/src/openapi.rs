@@ -71,8 +71,11 @@ impl Schemas {
     fn finish(mut self, document: &mut Value) {
         let mut all = self.replies.take_definitions(true);
         let mut requests = self.requests.take_definitions(true);
-        let differing: Vec<String> =
-            requests.iter().filter(|(name, schema)| all.get(*name).is_some_and(|other| other != *schema)).map(|(name, _)| name.clone()).collect();
+        let differing: Vec<String> = requests
+            .iter()
+            .filter(|(name, schema)| all.get(*name).is_some_and(|other| other != *schema))
+            .map(|(name, _)| name.clone())
+            .collect();
         for schema in requests.values_mut() {
             rename_references(schema, &differing);
         }
@@ -245,11 +248,8 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Value {
 
 /// The codes by status: what the layers may say of any request like this one, and what the handler adds.
 fn cases(operation: &Operation) -> BTreeMap<u16, Vec<&'static str>> {
-    let mut all: Vec<(Kind, &'static str)> = vec![
-        (Kind::RateLimited, "rate_limited"),
-        (Kind::Internal, "internal"),
-        (Kind::Unavailable, "unavailable"),
-    ];
+    let mut all: Vec<(Kind, &'static str)> =
+        vec![(Kind::RateLimited, "rate_limited"), (Kind::Internal, "internal"), (Kind::Unavailable, "unavailable")];
     if operation.access != Access::Anybody {
         all.extend([
             (Kind::Unauthenticated, "authentication_needed"),

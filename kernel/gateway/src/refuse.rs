@@ -20,7 +20,14 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub fn new(kind: Kind, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, code: code.into(), detail: Some(detail.into()), fields: Vec::new(), retry_after: None, cause: None }
+        Self {
+            kind,
+            code: code.into(),
+            detail: Some(detail.into()),
+            fields: Vec::new(),
+            retry_after: None,
+            cause: None,
+        }
     }
 
     pub fn of(problem: &impl Problem) -> Self {

@@ -63,10 +63,18 @@ where
     }
 }
 
-async fn describe(exchange: &Exchange, request: &mut Request, key: &HeaderValue) -> Result<idempotency::Request, Refusal> {
+async fn describe(
+    exchange: &Exchange,
+    request: &mut Request,
+    key: &HeaderValue,
+) -> Result<idempotency::Request, Refusal> {
     let legal = (1..=255).contains(&key.len()) && key.as_bytes().iter().all(u8::is_ascii_graphic);
     if !legal {
-        return Err(Refusal::new(Kind::Malformed, "bad_idempotency_key", "an Idempotency-Key has 1 to 255 visible ASCII characters"));
+        return Err(Refusal::new(
+            Kind::Malformed,
+            "bad_idempotency_key",
+            "an Idempotency-Key has 1 to 255 visible ASCII characters",
+        ));
     }
     let body = buffer(request).await?;
     let principal = exchange.caller.as_ref().ok().and_then(Option::as_ref);
@@ -106,7 +114,8 @@ fn hash(parts: &[&[u8]]) -> [u8; 32] {
 async fn settle(exchange: &Exchange, response: Response) -> Response {
     let Some(ticket) = exchange.take_ticket() else { return response };
     let refusal = response.extensions().get::<Refusal>();
-    let final_error = exchange.begun.load(Ordering::Relaxed) && refusal.is_some_and(|refusal| refusal.kind != Kind::Unavailable);
+    let final_error =
+        exchange.begun.load(Ordering::Relaxed) && refusal.is_some_and(|refusal| refusal.kind != Kind::Unavailable);
     if !final_error {
         give_back(exchange, ticket).await;
         return response;
@@ -129,7 +138,9 @@ async fn keep(exchange: &Exchange, ticket: Ticket, mut response: Response) -> Re
     let (parts, body) = refusal.into_document(&exchange.request_id).into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let written = Written { status: parts.status, headers: parts.headers, body };
-    if let Err(error) = idempotency::complete_alone(exchange.store(), ticket, &written.to_answer(), &exchange.cause()).await {
+    if let Err(error) =
+        idempotency::complete_alone(exchange.store(), ticket, &written.to_answer(), &exchange.cause()).await
+    {
         tracing::warn!(%error, "the answer for an idempotency key could not be kept");
     }
     written.into_response()

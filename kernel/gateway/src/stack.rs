@@ -200,7 +200,8 @@ fn fold(wide: u128) -> u64 {
 }
 
 fn limit_body(edge: &Edge, request: &mut Request) -> Result<(), Refusal> {
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > edge.config.body_limit as u64) {
         let most = edge.config.body_limit / 1024;
         return Err(Refusal::new(Kind::TooLarge, "body_too_large", format!("a body may have {most} KiB at most")));
@@ -422,7 +423,8 @@ fn secure(headers: &mut HeaderMap, https: bool) {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if https {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
+        headers
+            .insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
     }
 }
 

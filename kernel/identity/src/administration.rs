@@ -91,7 +91,12 @@ fn operator_of(row: &users::Model) -> Operator {
 /// The tenant that operators belong to exists from the first start on.
 pub async fn ensure_system_tenant(identity: &Identity) -> Result<(), AdministrationError> {
     let tx = identity.store().change_system(cause()).await?;
-    let known = tx.find::<tenants::Entity>().filter(tenants::Column::Id.eq(SYSTEM_TENANT.uuid())).one(&tx).await.map_err(StoreError::from)?;
+    let known = tx
+        .find::<tenants::Entity>()
+        .filter(tenants::Column::Id.eq(SYSTEM_TENANT.uuid()))
+        .one(&tx)
+        .await
+        .map_err(StoreError::from)?;
     if known.is_some() {
         return Ok(());
     }
@@ -182,7 +187,12 @@ pub async fn revoke_operator(identity: &Identity, email: &str) -> Result<Operato
     if all.len() == 1 && all[0].user_id == user.id {
         return Err(AdministrationError::LastOperator(user.email));
     }
-    scope.delete::<memberships::Entity>().filter(memberships::Column::UserId.eq(user.id)).exec(&tx).await.map_err(StoreError::from)?;
+    scope
+        .delete::<memberships::Entity>()
+        .filter(memberships::Column::UserId.eq(user.id))
+        .exec(&tx)
+        .await
+        .map_err(StoreError::from)?;
     scope.emit(NewEvent::new("member.removed", format!("user/{id}"), &json!({ "user": id })));
     tx.invalidate(Invalidation::User(id));
     tx.commit().await?;
@@ -193,7 +203,12 @@ pub async fn operators(identity: &Identity) -> Result<Vec<Operator>, Administrat
     let tx = identity.store().read_system(cause()).await?;
     let members = tx.in_tenant(SYSTEM_TENANT).find::<memberships::Entity>().all(&tx).await.map_err(StoreError::from)?;
     let ids = members.iter().map(|member| member.user_id);
-    let rows = tx.find::<users::Entity>().filter(users::Column::Id.is_in(ids)).order_by_asc(users::Column::CreatedAt).all(&tx).await;
+    let rows = tx
+        .find::<users::Entity>()
+        .filter(users::Column::Id.is_in(ids))
+        .order_by_asc(users::Column::CreatedAt)
+        .all(&tx)
+        .await;
     Ok(rows.map_err(StoreError::from)?.iter().map(operator_of).collect())
 }
 
@@ -215,7 +230,12 @@ pub async fn create_tenant(
 
 pub async fn tenants(identity: &Identity) -> Result<Vec<TenantSummary>, AdministrationError> {
     let tx = identity.store().read_system(cause()).await?;
-    let rows = tx.find::<tenants::Entity>().order_by_asc(tenants::Column::CreatedAt).all(&tx).await.map_err(StoreError::from)?;
+    let rows = tx
+        .find::<tenants::Entity>()
+        .order_by_asc(tenants::Column::CreatedAt)
+        .all(&tx)
+        .await
+        .map_err(StoreError::from)?;
     let mut summaries = Vec::with_capacity(rows.len());
     for row in rows {
         summaries.push(summary(&tx, &row).await?);

@@ -25,7 +25,12 @@ impl Checks {
 
     pub fn slug(&mut self, pointer: &str, slug: &str) -> &mut Self {
         let letters = slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if !(3..=40).contains(&slug.len()) || !letters || slug.starts_with('-') || slug.ends_with('-') || slug.contains("--") {
+        if !(3..=40).contains(&slug.len())
+            || !letters
+            || slug.starts_with('-')
+            || slug.ends_with('-')
+            || slug.contains("--")
+        {
             self.refuse(pointer, "invalid_slug", "3 to 40 lower-case letters, digits and single dashes between them");
         }
         self
@@ -41,8 +46,11 @@ impl Checks {
     /// A BCP 47 tag in its common form: language, and perhaps script and region.
     pub fn locale(&mut self, pointer: &str, locale: &str) -> &mut Self {
         let mut parts = locale.split('-');
-        let language = parts.next().is_some_and(|part| (2..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase()));
-        let rest = parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        let language = parts
+            .next()
+            .is_some_and(|part| (2..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase()));
+        let rest =
+            parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
         if !language || !rest {
             self.refuse(pointer, "invalid_locale", "a language tag such as en or de-AT");
         }
@@ -87,7 +95,9 @@ mod tests {
         for good in ["a@b.co", "ada.lovelace+x@mail.example.com", "zoë@bücher.example"] {
             assert!(is_email(good), "{good}");
         }
-        for bad in ["", "a", "a@b", "a@b.", "@b.co", "a b@c.de", "a@b..co", "a@-b.co", "a@b.co\r\nBcc: x@y.zz", "a,b@c.de"] {
+        for bad in
+            ["", "a", "a@b", "a@b.", "@b.co", "a b@c.de", "a@b..co", "a@-b.co", "a@b.co\r\nBcc: x@y.zz", "a,b@c.de"]
+        {
             assert!(!is_email(bad), "{bad}");
         }
     }
@@ -95,7 +105,12 @@ mod tests {
     #[test]
     fn every_mistake_is_told() {
         let mut checks = Checks::default();
-        checks.name("/name", " ").slug("/slug", "A").slug("/slug", "a--b").email("/email", "x").locale("/locale", "xx_YY");
+        checks
+            .name("/name", " ")
+            .slug("/slug", "A")
+            .slug("/slug", "a--b")
+            .email("/email", "x")
+            .locale("/locale", "xx_YY");
         let errors = checks.done().expect_err("refused");
         assert_eq!(errors.len(), 5);
         let mut fine = Checks::default();

@@ -128,7 +128,8 @@ impl Identity {
 
     /// Makes the next signing key when it is time for it, and drops what can verify nothing any more. Cheap to call often.
     pub async fn rotate_signing_keys(&self) -> Result<bool, StartError> {
-        let rotated = signing::rotate_if_due(&self.inner.store, &self.inner.config, &Cause::system("signing-keys")).await?;
+        let rotated =
+            signing::rotate_if_due(&self.inner.store, &self.inner.config, &Cause::system("signing-keys")).await?;
         if rotated {
             self.clone().reload_signing_keys().await;
         }

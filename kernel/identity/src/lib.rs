@@ -14,8 +14,8 @@
 //! * `routes/`: one file an endpoint
 
 mod access;
-pub mod administration;
 mod accounts;
+pub mod administration;
 mod config;
 pub mod entities;
 mod fields;

@@ -46,11 +46,14 @@ pub const SYSTEM_ROLES: &[SystemRole] = &[
         key: "admin",
         name: "Administrator",
         description: "Everything but the end of the tenant",
-        patterns: &[
-            "*:read", "*:write", "tenant:export",
-        ],
+        patterns: &["*:read", "*:write", "tenant:export"],
     },
-    SystemRole { key: "viewer", name: "Viewer", description: "Sees everything and changes nothing", patterns: &["*:read"] },
+    SystemRole {
+        key: "viewer",
+        name: "Viewer",
+        description: "Sees everything and changes nothing",
+        patterns: &["*:read"],
+    },
     SystemRole {
         key: "member",
         name: "Member",

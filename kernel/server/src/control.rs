@@ -54,7 +54,8 @@ pub async fn administer(config: &Config, request: Administer) -> Result<Value, F
     let (identity, source) = wiring::open_identity(config).await?;
     let result = carry_out(&identity, &source, request).await;
     identity.store().close().await;
-    result.map_err(|(error, unavailable)| if unavailable { Failure::Unavailable(error) } else { Failure::Failed(error) })
+    result
+        .map_err(|(error, unavailable)| if unavailable { Failure::Unavailable(error) } else { Failure::Failed(error) })
 }
 
 async fn ask(stream: UnixStream, request: &Administer) -> Result<Value, Failure> {
@@ -76,8 +77,10 @@ pub async fn listen(folder: &Path, identity: Identity, source: Arc<MasterKeySour
     let path = data::control_socket(folder);
     // The lock is held, so a socket that is there belongs to a process that is gone.
     std::fs::remove_file(&path).ok();
-    let listener = UnixListener::bind(&path).with_context(|| format!("the control socket {} cannot be made", path.display()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).context("the control socket cannot be protected")?;
+    let listener =
+        UnixListener::bind(&path).with_context(|| format!("the control socket {} cannot be made", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+        .context("the control socket cannot be protected")?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (identity, source) = (identity.clone(), source.clone());
@@ -105,7 +108,9 @@ async fn answer(stream: UnixStream, identity: &Identity, source: &MasterKeySourc
             Err((error, unavailable)) => Outcome::Failed { message: Failure::Failed(error).to_string(), unavailable },
         },
         Err(error) => Outcome::Failed {
-            message: format!("the running kernel does not understand this request ({error}); is it of another version?"),
+            message: format!(
+                "the running kernel does not understand this request ({error}); is it of another version?"
+            ),
             unavailable: false,
         },
     };

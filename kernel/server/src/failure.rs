@@ -49,7 +49,8 @@ impl Failure {
             return;
         }
         if as_json {
-            let mut error = json!({ "error": { "kind": self.kind(), "message": self.to_string(), "exit_code": self.code() } });
+            let mut error =
+                json!({ "error": { "kind": self.kind(), "message": self.to_string(), "exit_code": self.code() } });
             if let Self::Configuration(problems) = self {
                 error["error"]["problems"] = serde_json::to_value(problems).unwrap_or_default()["problems"].clone();
             }

@@ -102,7 +102,11 @@ pub fn identity(config: &Config, public_url: &str) -> IdentityConfig {
         argon2_iterations: from.argon2_iterations,
         hash_threads: from.hash_threads().get(),
         cookies,
-        providers: from.providers.iter().map(|(name, provider)| (name.clone(), self::provider(name, provider))).collect(),
+        providers: from
+            .providers
+            .iter()
+            .map(|(name, provider)| (name.clone(), self::provider(name, provider)))
+            .collect(),
     }
 }
 
@@ -153,8 +157,12 @@ pub async fn open_store(config: &Config, world: World) -> Result<(Store, Arc<Mas
 pub fn open_failed(error: OpenError) -> Failure {
     let weather = match &error {
         OpenError::Sqlite(..) => true,
-        OpenError::Postgres(plinth_store::PostgresError::Store(error)) => matches!(error, plinth_store::Error::Unavailable(_)),
-        OpenError::Migration(plinth_store::MigrationError::Store(error)) => matches!(error, plinth_store::Error::Unavailable(_)),
+        OpenError::Postgres(plinth_store::PostgresError::Store(error)) => {
+            matches!(error, plinth_store::Error::Unavailable(_))
+        }
+        OpenError::Migration(plinth_store::MigrationError::Store(error)) => {
+            matches!(error, plinth_store::Error::Unavailable(_))
+        }
         _ => false,
     };
     if weather { Failure::Unavailable(error.into()) } else { Failure::Failed(error.into()) }
@@ -164,7 +172,8 @@ pub fn open_failed(error: OpenError) -> Failure {
 pub async fn open_identity(config: &Config) -> Result<(Identity, Arc<MasterKeySource>), Failure> {
     let (store, source) = open_store(config, World::system()).await?;
     let public_url = config.server.base_url(config.server.listen);
-    let identity = Identity::start(store, identity(config, &public_url)).await.context("the room of identities cannot start")?;
+    let identity =
+        Identity::start(store, identity(config, &public_url)).await.context("the room of identities cannot start")?;
     Ok((identity, source))
 }
 

@@ -295,7 +295,8 @@ async fn open_sqlite(
         migrate::migrate_sqlite(&mut connection, world).await?;
     }
     let SqliteConfig { checkpoint_pages, busy_timeout, group_commit_max, .. } = config.sqlite;
-    let appender = sqlite::Appender::start(&path, checkpoint_pages, busy_timeout, group_commit_max, commits.clone()).map_err(fail)?;
+    let appender = sqlite::Appender::start(&path, checkpoint_pages, busy_timeout, group_commit_max, commits.clone())
+        .map_err(fail)?;
     Ok(Backend::Sqlite {
         readers: SqlxSqliteConnector::from_sqlx_sqlite_pool(pools.readers.clone()),
         reader_pool: pools.readers,

@@ -8,8 +8,9 @@ use http::{HeaderName, HeaderValue, Method, header};
 use http_body_util::BodyExt;
 use plinth_core::ports::Authenticate;
 use plinth_gateway::{
-    AccessLog, Edge, EdgeConfig, LogFormat, Mounted, Parts, Readiness, assemble,
+    AccessLog, Edge, EdgeConfig, LogFormat, Mounted, Parts, Readiness,
     address::{Forwarding, TrustedProxies},
+    assemble,
     limit::Policy,
     metrics::Metrics,
     usage::Usage,
@@ -46,7 +47,12 @@ impl App {
         Self::with_config(store, authenticator, mounted, Self::config())
     }
 
-    pub fn with_config(store: Store, authenticator: Arc<dyn Authenticate>, mounted: Mounted, config: EdgeConfig) -> Self {
+    pub fn with_config(
+        store: Store,
+        authenticator: Arc<dyn Authenticate>,
+        mounted: Mounted,
+        config: EdgeConfig,
+    ) -> Self {
         let parts = Parts {
             store,
             authenticator,

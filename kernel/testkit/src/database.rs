@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use plinth_core::World;
-use plinth_store::{
-    Database, Store, StoreConfig,
-    keyring::MasterKeys,
-};
+use plinth_store::{Database, Store, StoreConfig, keyring::MasterKeys};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 
@@ -70,8 +67,9 @@ impl TestDatabase {
     /// Opens the same data again, as a restarted process would. The clock goes on.
     pub async fn reopen(&mut self) {
         self.store.close().await;
-        self.store =
-            Store::open(self.config.clone(), self.world.clone(), copy(&self.keys)).await.expect("the database opens again");
+        self.store = Store::open(self.config.clone(), self.world.clone(), copy(&self.keys))
+            .await
+            .expect("the database opens again");
     }
 
     pub fn folder(&self) -> &std::path::Path {
@@ -112,11 +110,15 @@ impl PostgresDatabase {
     async fn template(server: &str, connection: &mut PgConnection) -> String {
         let name = format!("plinth_template_{}", plinth_store::migrations_fingerprint());
         sqlx::query("select pg_advisory_lock(7308613716)").execute(&mut *connection).await.expect("a lock");
-        let there = sqlx::query("select 1 from pg_database where datname = $1").bind(&name).fetch_optional(&mut *connection);
+        let there =
+            sqlx::query("select 1 from pg_database where datname = $1").bind(&name).fetch_optional(&mut *connection);
         if there.await.expect("an answer").is_none() {
             // Under another name until it is complete: a test that was killed leaves no half-made template.
             let partial = format!("plinth_partial_{}", World::system().mint_uuid().simple());
-            sqlx::raw_sql(AssertSqlSafe(format!("create database {partial}"))).execute(&mut *connection).await.expect("a database");
+            sqlx::raw_sql(AssertSqlSafe(format!("create database {partial}")))
+                .execute(&mut *connection)
+                .await
+                .expect("a database");
             let config = postgres_config(&Self::address(server, &partial));
             Store::migrate(&config, &World::system()).await.expect("migrations apply");
             let rename = format!("alter database {partial} rename to {name}");

@@ -34,7 +34,8 @@ fn everything_that_is_wrong_is_told_at_once() {
         .expect(5);
     let report = output.json();
     assert_eq!(report["valid"], false);
-    let keys: Vec<&str> = report["problems"].as_array().expect("problems").iter().filter_map(|one| one["key"].as_str()).collect();
+    let keys: Vec<&str> =
+        report["problems"].as_array().expect("problems").iter().filter_map(|one| one["key"].as_str()).collect();
     for key in ["server.listen", "identity.password_min_length", "server.cors.origins", "unknown.key"] {
         assert!(keys.contains(&key), "{key} is not told: {keys:?}");
     }
@@ -47,7 +48,8 @@ fn everything_that_is_wrong_is_told_at_once() {
 fn each_value_tells_its_origin_and_later_layers_win() {
     let setup = Kernel::setup();
     let file = setup.folder().join("plinth.toml");
-    std::fs::write(&file, "[log]\nlevel = \"warn\"\nformat = \"json\"\n[server]\ndrain_seconds = 7\n").expect("written");
+    std::fs::write(&file, "[log]\nlevel = \"warn\"\nformat = \"json\"\n[server]\ndrain_seconds = 7\n")
+        .expect("written");
     // The working folder's plinth.toml is read without being named.
     let line = plinth(["config", "print", "--json", "--set", "server.drain_seconds=9"]).in_folder(setup.folder());
     let settings = line.env("PLINTH_LOG__FORMAT", "pretty").run().expect(0).json()["settings"].clone();
@@ -75,15 +77,23 @@ fn secrets_are_masked_wherever_they_would_be_shown() {
                 .env("PLINTH_IDENTITY__PROVIDERS__X__CLIENT_SECRET", secret);
             let output = if json { line.arg("--json").run() } else { line.run() }.expect(0);
             assert!(!output.stdout.contains(secret) && !output.stderr.contains(secret), "{}", output.stdout);
-            assert!(json && arguments == ["config", "check"] || output.stdout.contains("db.example"), "{}", output.stdout);
+            assert!(
+                json && arguments == ["config", "check"] || output.stdout.contains("db.example"),
+                "{}",
+                output.stdout
+            );
         }
     }
-    let broken = plinth(["config", "check"]).env("PLINTH_STORE__URL", format!("mysql://plinth:{secret}@db/plinth")).run();
+    let broken =
+        plinth(["config", "check"]).env("PLINTH_STORE__URL", format!("mysql://plinth:{secret}@db/plinth")).run();
     assert!(!broken.expect(5).stdout.contains(secret));
 }
 
 #[test]
 fn the_built_in_configuration_is_valid() {
     let report = plinth(["config", "check", "--json"]).run().expect(0).json();
-    assert_eq!((&report["valid"], &report["problems"], &report["warnings"]), (&true.into(), &serde_json::json!([]), &serde_json::json!([])));
+    assert_eq!(
+        (&report["valid"], &report["problems"], &report["warnings"]),
+        (&true.into(), &serde_json::json!([]), &serde_json::json!([]))
+    );
 }

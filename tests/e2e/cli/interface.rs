@@ -19,7 +19,10 @@ fn help_and_version_are_on_standard_output() {
         assert!(help.stdout.contains(word), "{word} is missing:\n{}", help.stdout);
     }
     let version = plinth(["version", "--json"]).run().expect(0).json();
-    assert_eq!((version["name"].as_str(), version["version"].as_str()), (Some("plinth"), Some(env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        (version["name"].as_str(), version["version"].as_str()),
+        (Some("plinth"), Some(env!("CARGO_PKG_VERSION")))
+    );
     assert_eq!(plinth(["version"]).run().expect(0).stdout.trim(), format!("plinth {}", env!("CARGO_PKG_VERSION")));
 }
 
@@ -30,7 +33,8 @@ fn completions_know_the_commands() {
         assert!(script.contains("plinth") && script.contains("restore"), "{shell}");
     }
     let script = plinth(["completions", "bash"]).run().expect(0).stdout;
-    let mut bash = std::process::Command::new("bash").args(["-n", "/dev/stdin"]).stdin(std::process::Stdio::piped()).spawn();
+    let mut bash =
+        std::process::Command::new("bash").args(["-n", "/dev/stdin"]).stdin(std::process::Stdio::piped()).spawn();
     let bash = bash.as_mut().expect("bash can be run");
     std::io::Write::write_all(&mut bash.stdin.take().expect("piped"), script.as_bytes()).expect("bash reads");
     assert!(bash.wait().expect("bash ends").success(), "bash understands the script");

@@ -25,7 +25,8 @@ async fn operators_are_made_running_and_stopped(mut kernel: Kernel) {
     kernel.restart();
     kernel.login("stopped@example.com", PASSWORD).await.get("tenants").send().await.expect(200);
     let list = kernel.line(["operator", "list", "--json"]).run().expect(0).json();
-    let mut emails: Vec<&str> = list.as_array().expect("a list").iter().filter_map(|one| one["email"].as_str()).collect();
+    let mut emails: Vec<&str> =
+        list.as_array().expect("a list").iter().filter_map(|one| one["email"].as_str()).collect();
     emails.sort_unstable();
     assert_eq!(emails, ["running@example.com", "stopped@example.com"]);
 }
@@ -63,7 +64,8 @@ fn passwords_come_from_standard_input_and_are_checked() {
     create("short\n").expect(1).says(&["password"]);
     let no_terminal = setup.line(["operator", "create", "--email", "op@example.com"]).run();
     no_terminal.expect(1).says(&["--password-stdin"]);
-    let bad_address = setup.line(["operator", "create", "--email", "nonsense", "--password-stdin"]).stdin(PASSWORD).run();
+    let bad_address =
+        setup.line(["operator", "create", "--email", "nonsense", "--password-stdin"]).stdin(PASSWORD).run();
     bad_address.expect(1).says(&["email"]);
     create(PASSWORD).expect(0);
 }

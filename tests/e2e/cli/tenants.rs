@@ -37,7 +37,8 @@ async fn a_suspended_tenant_is_refused_within_a_second(kernel: Kernel) {
 #[tokio::test]
 async fn a_tenant_is_made_listed_and_handled_by_slug_while_stopped() {
     let setup = Kernel::setup();
-    let create = ["tenant", "create", "--slug", "acme", "--name", "Acme", "--email", "boss@acme.example", "--password-stdin"];
+    let create =
+        ["tenant", "create", "--slug", "acme", "--name", "Acme", "--email", "boss@acme.example", "--password-stdin"];
     let made = setup.line(create).arg("--json").stdin(PASSWORD).run().expect(0).json();
     assert_eq!(made["tenant"]["slug"], "acme");
     setup.line(create).stdin(PASSWORD).run().expect(1);

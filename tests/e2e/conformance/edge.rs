@@ -41,8 +41,7 @@ async fn every_answer_has_an_id_and_the_headers_that_protect_browsers() {
 
 #[tokio::test]
 async fn cross_origin_requests_are_allowed_where_configured() {
-    let kernel =
-        Kernel::setup().env("PLINTH_SERVER__CORS__ORIGINS", r#"["https://shop.example"]"#).start();
+    let kernel = Kernel::setup().env("PLINTH_SERVER__CORS__ORIGINS", r#"["https://shop.example"]"#).start();
     let preflight = async |origin: &str| {
         let ask = kernel.ask("OPTIONS", "api-keys").header("origin", origin);
         let ask = ask.header("access-control-request-method", "POST");
@@ -86,7 +85,8 @@ async fn large_answers_are_compressed_when_the_client_can_read_it() {
 }
 
 fn unpack(packed: Vec<u8>) -> Vec<u8> {
-    let mut gzip = Command::new("gzip").args(["-dc"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("gzip");
+    let mut gzip =
+        Command::new("gzip").args(["-dc"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("gzip");
     let mut stdin = gzip.stdin.take().expect("piped");
     let writing = std::thread::spawn(move || stdin.write_all(&packed));
     let output = gzip.wait_with_output().expect("gzip ends");

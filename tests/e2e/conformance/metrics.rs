@@ -21,7 +21,11 @@ async fn metrics_can_be_read_and_count_what_happens() {
     };
     assert_eq!(total("/api/v1/me", "2xx"), 3.0);
     assert_eq!(total("/api/v1/me", "4xx"), 1.0);
-    assert_eq!(total("unmatched", "4xx"), 1.0, "paths that do not exist are one series, or anybody could fill the memory");
+    assert_eq!(
+        total("unmatched", "4xx"),
+        1.0,
+        "paths that do not exist are one series, or anybody could fill the memory"
+    );
     assert_eq!(grew(r#"plinth_http_request_duration_seconds_count{route="/api/v1/me"}"#), 4.0);
     assert!(after.keys().any(|series| series.starts_with("plinth_build_info{version=")));
     assert!(after.keys().all(|series| series.starts_with("plinth_") || series.starts_with("process_")), "{after:?}");
@@ -43,7 +47,9 @@ async fn samples(kernel: &Kernel) -> BTreeMap<String, f64> {
         }
         let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no sample: {line:?}"));
         let name = series.split('{').next().expect("a name");
-        let family = |known: &String| name == known || ["_bucket", "_sum", "_count"].iter().any(|end| name.strip_suffix(end) == Some(known));
+        let family = |known: &String| {
+            name == known || ["_bucket", "_sum", "_count"].iter().any(|end| name.strip_suffix(end) == Some(known))
+        };
         assert!(announced.iter().any(family), "{name} has no # TYPE");
         let value = value.parse().unwrap_or_else(|_| panic!("no number: {line:?}"));
         assert!(found.insert(series.to_owned(), value).is_none(), "told twice: {series}");

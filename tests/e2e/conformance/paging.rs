@@ -82,7 +82,8 @@ async fn cursors_survive_what_others_write() {
     create("zzz".into()).await;
     owner.ask("DELETE", &format!("organizations/{}", made[9])).send().await.expect(204);
     let second = page(first["next"].as_str().map(str::to_owned)).await.expect(200).json();
-    let names: Vec<&str> = second["data"].as_array().expect("rows").iter().filter_map(|row| row["name"].as_str()).collect();
+    let names: Vec<&str> =
+        second["data"].as_array().expect("rows").iter().filter_map(|row| row["name"].as_str()).collect();
     let expected: Vec<String> = (10..20).map(|number| format!("old-{number:02}")).collect();
     assert_eq!(names, expected);
 }
@@ -94,15 +95,26 @@ async fn a_list_says_what_is_wrong_with_the_question() {
     let one = owner.post("organizations", &json!({ "name": "One", "slug": "one" })).send().await.expect(201).json();
     owner.post("organizations", &json!({ "name": "Two", "slug": "two" })).send().await.expect(201);
     for question in [
-        "limit=0", "limit=201", "limit=-1", "limit=x", "limit=99999999999999999999", "after=nonsense", "before=%00",
-        "sort=colour", "anchor=middle", "wizard=1", "after=a&before=b",
+        "limit=0",
+        "limit=201",
+        "limit=-1",
+        "limit=x",
+        "limit=99999999999999999999",
+        "after=nonsense",
+        "before=%00",
+        "sort=colour",
+        "anchor=middle",
+        "wizard=1",
+        "after=a&before=b",
     ] {
         let refused = owner.get(&format!("organizations?{question}")).send().await.refused(422, "invalid");
         let pointer = refused["errors"][0]["pointer"].as_str().expect("a place");
         assert!(question.starts_with(pointer), "{question}: {refused}");
     }
     let id = one["id"].as_str().expect("an id");
-    let rows = async |query: &str| owner.get(&format!("organizations?{query}")).send().await.expect(200).json()["data"].clone();
+    let rows = async |query: &str| {
+        owner.get(&format!("organizations?{query}")).send().await.expect(200).json()["data"].clone()
+    };
     assert_eq!(rows(&format!("ids={id}")).await, json!([one]));
     assert_eq!(rows("q=tw").await[0]["slug"], "two");
     assert_eq!(rows("fields=slug&sort=name").await, json!([{ "slug": "one" }, { "slug": "two" }]));

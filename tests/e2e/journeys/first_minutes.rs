@@ -37,7 +37,8 @@ async fn the_first_five_minutes(kernel: Kernel) {
     let me = program.me().get().await.expect("the key works").body;
     assert_eq!(me.api_key, Some(created.api_key.id));
     assert_eq!(me.tenant.expect("the key acts in a tenant").id, newcomer.tenant());
-    let made = kernel.post("organizations", &json!({ "name": "Team", "slug": "team" })).token(&created.key).send().await;
+    let made =
+        kernel.post("organizations", &json!({ "name": "Team", "slug": "team" })).token(&created.key).send().await;
     assert_eq!(made.expect(201).json()["slug"], "team");
     let beyond = kernel.get("api-keys").token(&created.key).send().await;
     beyond.refused(403, "permission_missing");
@@ -90,7 +91,8 @@ async fn a_key_expires_and_its_use_is_counted() {
     let id = created["id"].as_str().expect("an id");
     let usage = owner.client.request(plinth_client::Method::GET, format!("api-keys/{id}/usage"));
     let usage = usage.send::<plinth_api::keys::KeyUsageReport>().await.expect("a report").body;
-    let calls = |route: &str| usage.rows.iter().filter(|row| row.route.ends_with(route)).map(|row| row.calls).sum::<u64>();
+    let calls =
+        |route: &str| usage.rows.iter().filter(|row| row.route.ends_with(route)).map(|row| row.calls).sum::<u64>();
     assert_eq!((calls("/me"), calls("/api-keys")), (3, 1), "{:?}", usage.rows);
     let refused: u64 = usage.rows.iter().map(|row| row.client_errors).sum();
     assert_eq!(refused, 1);

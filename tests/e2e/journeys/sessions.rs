@@ -32,7 +32,8 @@ async fn sessions_are_listed_and_revoked(kernel: Kernel) {
 
 async fn refresh_tokens_are_used_once(kernel: Kernel) {
     let owner = kernel.owner().await;
-    let refresh = |token: &str, key: &str| kernel.post("auth/refresh", &json!({ "refresh_token": token })).key(key).send();
+    let refresh =
+        |token: &str, key: &str| kernel.post("auth/refresh", &json!({ "refresh_token": token })).key(key).send();
     let old = owner.tokens.refresh_token.as_str();
     let first = refresh(old, "one").await.expect(200).json();
     let lost_reply = refresh(old, "one").await.expect(200).json();

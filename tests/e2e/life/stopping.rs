@@ -56,7 +56,10 @@ async fn settled(kernel: &Kernel) {
 async fn a_client_that_never_finishes_is_cut_when_the_drain_time_ends() {
     let mut kernel = Kernel::setup().env("PLINTH_SERVER__DRAIN_SECONDS", "1").start();
     let mut wire = kernel.wire().await;
-    wire.send("POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{").await;
+    wire.send(
+        "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{",
+    )
+    .await;
     settled(&kernel).await;
     let began = Instant::now();
     kernel.signal("TERM");
@@ -70,7 +73,10 @@ async fn a_client_that_never_finishes_is_cut_when_the_drain_time_ends() {
 async fn the_second_signal_does_not_wait() {
     let mut kernel = Kernel::start();
     let mut wire = kernel.wire().await;
-    wire.send("POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{").await;
+    wire.send(
+        "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{",
+    )
+    .await;
     settled(&kernel).await;
     kernel.signal("INT");
     let port = kernel.port();

@@ -110,7 +110,8 @@ async fn one_of_each(kernel: &Kernel, owner: &Actor) -> BTreeMap<&'static str, S
         made["id"].as_str().unwrap_or_else(|| panic!("no id in {made}")).to_owned()
     };
     let member = kernel.member(owner).await;
-    let invitation = CreateInvitation { email: "guest@example.com".into(), roles: vec!["member".into()], organization: None };
+    let invitation =
+        CreateInvitation { email: "guest@example.com".into(), roles: vec!["member".into()], organization: None };
     let invitation = owner.client.invitations().create(&invitation).await.expect("invited").body;
     let sessions = owner.client.auth().sessions(()).await.expect("a list").body.data;
     let organization = create("organizations", json!({ "name": "Team", "slug": "team" })).await;
@@ -143,7 +144,11 @@ async fn an_identifier_of_another_tenant_is_not_found(kernel: Kernel) {
         for path in paths {
             for token in [stranger.access(), &key] {
                 let ask = kernel.ask(&operation.method, &path).token(token);
-                let ask = if ["POST", "PUT", "PATCH"].contains(&operation.method.as_str()) { ask.json(&body(&operation)) } else { ask };
+                let ask = if ["POST", "PUT", "PATCH"].contains(&operation.method.as_str()) {
+                    ask.json(&body(&operation))
+                } else {
+                    ask
+                };
                 let answer = ask.send().await;
                 let of_persons = token == key && answer.json()["code"].as_str().is_some_and(is_for_persons);
                 assert!(answer.status == 404 || of_persons, "{} {path}: {}", operation.method, answer.text());

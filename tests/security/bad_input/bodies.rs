@@ -86,7 +86,11 @@ async fn each_wrong_field_is_named() {
     ];
     for (body, pointer, code) in cases {
         let problem = owner.post("api-keys", &body).on(&mut wire).await.expect("answered").refused(422, "invalid");
-        assert_eq!((problem["errors"][0]["pointer"].as_str(), problem["errors"][0]["code"].as_str()), (Some(pointer), Some(code)), "{problem}");
+        assert_eq!(
+            (problem["errors"][0]["pointer"].as_str(), problem["errors"][0]["code"].as_str()),
+            (Some(pointer), Some(code)),
+            "{problem}"
+        );
     }
     let twice = owner.ask("POST", "api-keys").body("application/json", r#"{"name":"a","name":"b","scopes":[]}"#);
     let problem = twice.on(&mut wire).await.expect("answered").refused(422, "invalid");
@@ -150,7 +154,8 @@ async fn a_body_beyond_the_limit_is_refused_announced_or_not() {
 async fn broken_chunks_and_a_body_cut_short_are_malformed() {
     let kernel = Kernel::start();
     let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
-    for chunks in ["zz\r\n{}\r\n0\r\n\r\n", "-1\r\n{}\r\n0\r\n\r\n", "fffffffffffffffff\r\n{}\r\n", "2{}\r\n0\r\n\r\n"] {
+    for chunks in ["zz\r\n{}\r\n0\r\n\r\n", "-1\r\n{}\r\n0\r\n\r\n", "fffffffffffffffff\r\n{}\r\n", "2{}\r\n0\r\n\r\n"]
+    {
         let answer = raw(&kernel, format!("{head}transfer-encoding: chunked\r\n\r\n{chunks}")).await;
         assert!(answer.as_ref().is_none_or(|answer| answer.status == 400), "{chunks:?}: {answer:?}");
     }

@@ -17,7 +17,8 @@ async fn no_operation_fails_over_nonsense(kernel: Kernel) {
         ("application/json", b"{\"a\":\"\xc3\x28\"}"),
         ("text/plain", b"hello"),
     ];
-    let queries = ["", "?limit=%00&sort=%ff&after=%f0%28&ids=%27&fields=,,,&q=%25%5f%5c", "?a=b&a=c&dry_run=perhaps", "?&&==&%"];
+    let queries =
+        ["", "?limit=%00&sort=%ff&after=%f0%28&ids=%27&fields=,,,&q=%25%5f%5c", "?a=b&a=c&dry_run=perhaps", "?&&==&%"];
     let mut tried = 0;
     for operation in operations(&kernel).await {
         if operation.signs_out() {

@@ -54,10 +54,12 @@ async fn a_header_that_is_there_twice_is_no_way_around_a_check() {
     let owner = kernel.owner().await;
     let good = format!("Bearer {}", owner.access());
     // Either the first or none counts, but never the better one of two.
-    let first_bad = kernel.get("me").header("authorization", "Bearer nonsense").header("authorization", &good).send().await;
+    let first_bad =
+        kernel.get("me").header("authorization", "Bearer nonsense").header("authorization", &good).send().await;
     first_bad.refused(401, "token_invalid");
     let body = r#"{"name":"A","slug":"aaa"}"#;
-    let wrong_type_first = owner.ask("POST", "organizations").header("content-type", "text/plain").body("application/json", body);
+    let wrong_type_first =
+        owner.ask("POST", "organizations").header("content-type", "text/plain").body("application/json", body);
     wrong_type_first.send().await.refused(415, "unsupported_media_type");
     let keys = owner.ask("POST", "organizations").body("application/json", body).key("one").key("two");
     assert!(keys.send().await.status < 500);
@@ -72,11 +74,21 @@ async fn requests_cannot_be_smuggled() {
     let smuggled = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
     let length = smuggled.len() + 5;
     let ambiguous = [
-        format!("POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"),
-        format!("POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: {length}\r\n\r\n0\r\n\r\n{smuggled}"),
-        format!("POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n{smuggled}"),
-        format!("POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ntransfer-encoding: xchunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n{smuggled}"),
-        format!("POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n0\r\n\r\n{smuggled}"),
+        format!(
+            "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"
+        ),
+        format!(
+            "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: {length}\r\n\r\n0\r\n\r\n{smuggled}"
+        ),
+        format!(
+            "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n{smuggled}"
+        ),
+        format!(
+            "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ntransfer-encoding: xchunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n{smuggled}"
+        ),
+        format!(
+            "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n0\r\n\r\n{smuggled}"
+        ),
     ];
     for request in ambiguous {
         let mut wire = kernel.wire().await;
@@ -92,10 +104,21 @@ async fn requests_cannot_be_smuggled() {
 async fn old_and_odd_but_legal_requests_are_answered() {
     let kernel = Kernel::start();
     raw(&kernel, "GET /healthz HTTP/1.0\r\n\r\n").await.expect("answered").expect(200);
-    raw(&kernel, format!("GET {}/healthz HTTP/1.1\r\nhost: x\r\n\r\n", kernel.url())).await.expect("answered").expect(200);
-    raw(&kernel, "get /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("answered").refused(405, "method_not_allowed");
-    raw(&kernel, "OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n").await.inspect(|answer| assert!(answer.status < 500, "{answer:?}"));
-    raw(&kernel, "TRACE /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("answered").refused(405, "method_not_allowed");
+    raw(&kernel, format!("GET {}/healthz HTTP/1.1\r\nhost: x\r\n\r\n", kernel.url()))
+        .await
+        .expect("answered")
+        .expect(200);
+    raw(&kernel, "get /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .expect("answered")
+        .refused(405, "method_not_allowed");
+    raw(&kernel, "OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .inspect(|answer| assert!(answer.status < 500, "{answer:?}"));
+    raw(&kernel, "TRACE /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .expect("answered")
+        .refused(405, "method_not_allowed");
     let tunnel = raw(&kernel, "CONNECT example.com:443 HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(tunnel.is_none_or(|answer| (400..500).contains(&answer.status)), "the kernel is no proxy");
     // Pipelined requests are answered in order.

@@ -49,7 +49,7 @@ impl Problem for AuthenticationError {
         match self {
             Self::Invalid | Self::Expired | Self::Revoked | Self::SignatureNeeded | Self::SignatureInvalid => {
                 Kind::Unauthenticated
-            },
+            }
             Self::TenantSuspended => Kind::Forbidden,
             Self::NoSuchTenant => Kind::NotFound,
             Self::Fault(fault) => fault.kind(),

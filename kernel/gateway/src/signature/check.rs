@@ -6,7 +6,11 @@ use plinth_core::{SigningSecret, ports::AuthenticationError};
 use super::{HEADER, SignedRequest, verify};
 use crate::{Edge, stack::buffer};
 
-pub(crate) async fn check(edge: &Edge, request: &mut Request, secret: &SigningSecret) -> Result<(), AuthenticationError> {
+pub(crate) async fn check(
+    edge: &Edge,
+    request: &mut Request,
+    secret: &SigningSecret,
+) -> Result<(), AuthenticationError> {
     let header = request.headers().get(HEADER).cloned().ok_or(AuthenticationError::SignatureNeeded)?;
     let header = header.to_str().map_err(|_| AuthenticationError::SignatureInvalid)?;
     let body = buffer(request).await.map_err(|_| AuthenticationError::SignatureInvalid)?;

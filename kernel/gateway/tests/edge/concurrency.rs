@@ -33,7 +33,8 @@ async fn a_time_limit_ends_the_wait_and_not_the_work() {
 async fn a_client_may_hang_up_at_every_await() {
     for polls in 0..40 {
         let test = start(|_| ()).await;
-        let request = test.app.post("/things").token(WRITER).header("idempotency-key", "k").json(&json!({ "name": "lamp" }));
+        let request =
+            test.app.post("/things").token(WRITER).header("idempotency-key", "k").json(&json!({ "name": "lamp" }));
         let mut answered = false;
         {
             let mut request = pin!(request.send());
@@ -51,7 +52,8 @@ async fn a_client_may_hang_up_at_every_await() {
         test.app.edge.settle().await;
         let (begun, done) = (test.room.begun.load(Ordering::SeqCst), test.room.done.load(Ordering::SeqCst));
         assert_eq!(begun, done, "work that began was not finished, after {polls} polls");
-        let reply = test.app.post("/things").token(WRITER).header("idempotency-key", "k").json(&json!({ "name": "lamp" }));
+        let reply =
+            test.app.post("/things").token(WRITER).header("idempotency-key", "k").json(&json!({ "name": "lamp" }));
         reply.send().await.expect(201);
         assert_eq!(test.room.done.load(Ordering::SeqCst), 1, "after {polls} polls");
         if answered {

@@ -32,7 +32,14 @@ async fn a_key_belongs_to_its_caller() {
     let test = start(|_| ()).await;
     make(&test, "lamp", "k").await.expect(201);
     for other in ["0.things:write", "2.things:write"] {
-        let reply = test.app.post("/things").token(other).header("idempotency-key", "k").json(&json!({ "name": "lamp" })).send().await;
+        let reply = test
+            .app
+            .post("/things")
+            .token(other)
+            .header("idempotency-key", "k")
+            .json(&json!({ "name": "lamp" }))
+            .send()
+            .await;
         assert_eq!(reply.header("idempotent-replayed"), None);
         reply.expect(201);
     }
@@ -47,7 +54,8 @@ async fn an_error_after_the_work_began_is_an_answer_and_one_before_is_none() {
     again.refused(409, "refused");
     assert_eq!(test.room.begun.load(Ordering::SeqCst), 1);
 
-    let unreadable = test.app.post("/things").token(WRITER).header("idempotency-key", "before").raw("application/json", "{");
+    let unreadable =
+        test.app.post("/things").token(WRITER).header("idempotency-key", "before").raw("application/json", "{");
     unreadable.send().await.refused(400, "malformed_json");
     make(&test, "lamp", "before").await.expect(201);
 }

@@ -50,7 +50,13 @@ async fn the_layers_stand_in_their_order() {
     assert_eq!(refusal(spend(start(only_key).await).await, WRITER, "x".into()).await, "rate_limited");
     assert_eq!(refusal(start(|_| ()).await, WRITER, "x".into()).await, "bad_idempotency_key");
     let test = start(|_| ()).await;
-    test.app.post("/things").token("1.things:read").raw("text/plain", "x").send().await.refused(403, "permission_missing");
+    test.app
+        .post("/things")
+        .token("1.things:read")
+        .raw("text/plain", "x")
+        .send()
+        .await
+        .refused(403, "permission_missing");
     test.app.post("/things").token(WRITER).raw("text/plain", "x").send().await.refused(415, "unsupported_media_type");
     test.app.post("/things").token(WRITER).raw("application/json", "x").send().await.refused(400, "malformed_json");
 }
@@ -94,7 +100,9 @@ async fn each_limit_counts_for_itself() {
     sign_in().await.expect(200);
     sign_in().await.expect(200);
     let reply = sign_in().await;
-    assert!(reply.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok_and(|seconds| seconds >= 1)));
+    assert!(
+        reply.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok_and(|seconds| seconds >= 1))
+    );
     reply.refused(429, "rate_limited");
     test.app.get("/things").token(WRITER).send().await.expect(200);
     test.database.world.advance(Duration::from_secs(2));
@@ -119,7 +127,9 @@ async fn objects_are_not_sent_twice_nor_changed_blindly() {
     let again = test.app.get("/things").token(WRITER).header("if-none-match", &tag).send().await;
     assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""));
     test.app.get("/things").token(WRITER).header("if-none-match", "\"other\"").send().await.expect(200);
-    let patch = |tag: &str| test.app.patch("/things").token(WRITER).header("if-match", tag).json(&json!({ "name": "b" })).send();
+    let patch = |tag: &str| {
+        test.app.patch("/things").token(WRITER).header("if-match", tag).json(&json!({ "name": "b" })).send()
+    };
     patch(&tag).await.expect(200);
     patch("*").await.expect(200);
     patch("\"other\"").await.refused(412, "stale");
@@ -137,7 +147,12 @@ async fn a_key_that_demands_signatures_gets_nothing_without() {
         signature::sign(b"secret", &request, at)
     };
     let post = |body: &str, signature: &str| {
-        test.app.post("/things").token(token).header("plinth-signature", signature).raw("application/json", body.to_owned()).send()
+        test.app
+            .post("/things")
+            .token(token)
+            .header("plinth-signature", signature)
+            .raw("application/json", body.to_owned())
+            .send()
     };
     post(&body, &sign(&body, now)).await.expect(201);
     post(&body.replace("signed", "forged"), &sign(&body, now)).await.refused(401, "signature_invalid");
@@ -149,7 +164,11 @@ async fn a_key_that_demands_signatures_gets_nothing_without() {
 async fn a_browser_of_another_origin_is_told_what_it_may() {
     let origin = "https://app.example.com";
     let test = start(|config| {
-        config.cors = Some(Cors { origins: vec![origin.parse().expect("a value")], credentials: true, max_age: Duration::from_secs(60) });
+        config.cors = Some(Cors {
+            origins: vec![origin.parse().expect("a value")],
+            credentials: true,
+            max_age: Duration::from_secs(60),
+        });
     })
     .await;
     let preflight = |origin: &str| {

@@ -29,14 +29,21 @@ pub fn endpoints() -> Vec<Endpoint<Store>> {
 }
 
 /// The numbers from 0 to 9.
-async fn list(_: Caller<ReadThings>, State(_): State<Store>, listing: Listing<Numbers>) -> Result<Paged<Number>, Failed> {
+async fn list(
+    _: Caller<ReadThings>,
+    State(_): State<Store>,
+    listing: Listing<Numbers>,
+) -> Result<Paged<Number>, Failed> {
     let asked = listing.0;
     let from = match &asked.start {
         Start::After(Cursor { value: CursorValue::Number(last), .. }) => last + 1,
         _ => 0,
     };
     let rows: Vec<i64> = (from..10).take(asked.limit as usize).collect();
-    let cursor = |number: &i64| Cursor { value: CursorValue::Number(*number), id: Uuid::from_u128(SYSTEM_TENANT.uuid().as_u128()) };
+    let cursor = |number: &i64| Cursor {
+        value: CursorValue::Number(*number),
+        id: Uuid::from_u128(SYSTEM_TENANT.uuid().as_u128()),
+    };
     let has_more = rows.last().is_some_and(|last| *last < 9);
     let slice = Slice {
         next: rows.last().filter(|_| has_more).map(cursor),
@@ -72,6 +79,7 @@ async fn only_the_fields_that_were_asked_for_are_sent() {
 #[tokio::test]
 async fn what_a_list_does_not_know_is_refused_by_name() {
     let test = start(|_| ()).await;
-    let problem = test.app.get("/numbers?limit=0&colour=red&sort=age").token(WRITER).send().await.refused(422, "invalid");
+    let problem =
+        test.app.get("/numbers?limit=0&colour=red&sort=age").token(WRITER).send().await.refused(422, "invalid");
     assert_eq!(problem["errors"].as_array().map(Vec::len), Some(3));
 }

@@ -47,7 +47,8 @@ pub struct Attempt {
 
 pub async fn attempt(identity: &Identity, tx: SystemTx, request: Login) -> Result<Attempt, Error> {
     let key = email_key(&request.email);
-    let user = tx.find::<users::Entity>().filter(users::Column::EmailKey.eq(key)).one(&tx).await.map_err(StoreError::from)?;
+    let user =
+        tx.find::<users::Entity>().filter(users::Column::EmailKey.eq(key)).one(&tx).await.map_err(StoreError::from)?;
     drop(tx);
     let hasher = identity.hasher();
     let hash_failed = |error| Fault::internal("a password could not be compared").because(error);
@@ -114,11 +115,17 @@ pub async fn choose_tenant(tx: &SystemTx, user: UserId, slug: Option<&str>) -> R
         .await
         .map_err(StoreError::from)?;
     let ids: Vec<_> = mine.iter().map(|membership| membership.tenant).collect();
-    let tenants = tx.find::<tenants::Entity>().filter(tenants::Column::Id.is_in(ids.clone())).all(tx).await.map_err(StoreError::from)?;
+    let tenants = tx
+        .find::<tenants::Entity>()
+        .filter(tenants::Column::Id.is_in(ids.clone()))
+        .all(tx)
+        .await
+        .map_err(StoreError::from)?;
     match slug {
         Some(slug) => tenants.into_iter().find(|tenant| tenant.slug == slug).map(Some).ok_or(Error::NoSuchTenant),
         None => {
-            let joined = |state: &str| ids.iter().find_map(|id| tenants.iter().find(|row| row.id == *id && row.state == state));
+            let joined =
+                |state: &str| ids.iter().find_map(|id| tenants.iter().find(|row| row.id == *id && row.state == state));
             // One where the person can work, if there is one; else one that says why not.
             Ok(["active", "pending_deletion", "suspended"].into_iter().find_map(joined).cloned())
         }
@@ -146,8 +153,13 @@ pub async fn second_factor(tx: &SystemTx, user: &users::Model, code: &str) -> Re
 
 async fn use_recovery_code(tx: &SystemTx, user: &users::Model, code: &str) -> Result<bool, Error> {
     use recovery_codes::{Column, Entity};
-    let left =
-        tx.find::<Entity>().filter(Column::UserId.eq(user.id)).filter(Column::UsedAt.is_null()).all(tx).await.map_err(StoreError::from)?;
+    let left = tx
+        .find::<Entity>()
+        .filter(Column::UserId.eq(user.id))
+        .filter(Column::UsedAt.is_null())
+        .all(tx)
+        .await
+        .map_err(StoreError::from)?;
     let hashes: Vec<_> = left.iter().filter_map(|row| totp::RecoveryHash::try_from(row.hash.as_slice()).ok()).collect();
     let Some(index) = totp::find_recovery_code(&hashes, code) else { return Ok(false) };
     let used = tx

@@ -68,7 +68,12 @@ pub async fn prepare_unasked(identity: &Identity, request: Register) -> Result<P
     Ok(Prepared { request, password })
 }
 
-pub async fn register(identity: &Identity, tx: &SystemTx, prepared: Prepared, device: Device) -> Result<SignedIn, Error> {
+pub async fn register(
+    identity: &Identity,
+    tx: &SystemTx,
+    prepared: Prepared,
+    device: Device,
+) -> Result<SignedIn, Error> {
     let Prepared { request, password } = prepared;
     let user = create_user(tx, &request.email, &request.name, Some(password)).await?;
     let (tenant, row) = create_tenant(tx, &request.tenant).await?;
@@ -86,7 +91,8 @@ pub async fn create_user(
     password: Option<String>,
 ) -> Result<(UserId, users::Model), Error> {
     let key = email_key(email);
-    let taken = tx.find::<users::Entity>().filter(users::Column::EmailKey.eq(&key)).one(tx).await.map_err(StoreError::from)?;
+    let taken =
+        tx.find::<users::Entity>().filter(users::Column::EmailKey.eq(&key)).one(tx).await.map_err(StoreError::from)?;
     if taken.is_some() {
         return Err(Error::EmailTaken);
     }
@@ -106,13 +112,20 @@ pub async fn create_user(
         locked_until: None,
         created_at: tx.now().millis(),
     };
-    tx.insert(row.clone()).await.map_err(|error| if error.is_duplicate() { Error::EmailTaken } else { error.into() })?;
+    tx.insert(row.clone())
+        .await
+        .map_err(|error| if error.is_duplicate() { Error::EmailTaken } else { error.into() })?;
     Ok((id, row))
 }
 
 /// A new tenant without members.
 pub async fn create_tenant(tx: &SystemTx, new: &NewTenant) -> Result<(TenantId, tenants::Model), Error> {
-    let taken = tx.find::<tenants::Entity>().filter(tenants::Column::Slug.eq(&new.slug)).one(tx).await.map_err(StoreError::from)?;
+    let taken = tx
+        .find::<tenants::Entity>()
+        .filter(tenants::Column::Slug.eq(&new.slug))
+        .one(tx)
+        .await
+        .map_err(StoreError::from)?;
     if taken.is_some() {
         return Err(Error::SlugTaken);
     }
@@ -151,7 +164,12 @@ pub async fn join(tx: &SystemTx, tenant: TenantId, user: UserId, roles: &[String
 }
 
 /// Asks the owner of an address to say so.
-pub async fn send_verification(identity: &Identity, tx: &SystemTx, user: UserId, email: &str) -> Result<(), StoreError> {
+pub async fn send_verification(
+    identity: &Identity,
+    tx: &SystemTx,
+    user: UserId,
+    email: &str,
+) -> Result<(), StoreError> {
     let token = one_time::make(tx, Purpose::VerifyEmail, user, email, identity.config().email_verification).await?;
     let link = format!("{}/verify-email?token={token}", identity.config().public_url);
     let text = format!(

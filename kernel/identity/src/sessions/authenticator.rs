@@ -47,10 +47,11 @@ impl Authenticate for Identity {
 
 impl Identity {
     async fn by_token(&self, credential: Credential<'_>) -> Result<Principal, AuthenticationError> {
-        let claims = self.signing().verify(credential.token, self.world().now().seconds()).map_err(|error| match error {
-            TokenError::Expired => AuthenticationError::Expired,
-            _ => AuthenticationError::Invalid,
-        })?;
+        let claims =
+            self.signing().verify(credential.token, self.world().now().seconds()).map_err(|error| match error {
+                TokenError::Expired => AuthenticationError::Expired,
+                _ => AuthenticationError::Invalid,
+            })?;
         let session: SessionId =
             claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or(AuthenticationError::Invalid)?;
         let tx = self.store().read_system(Cause::system("authentication")).await.map_err(fault)?;
@@ -93,7 +94,11 @@ impl Identity {
     async fn tell_of_visit(&self, principal: &Principal) -> Result<(), AuthenticationError> {
         let Some(tenant) = principal.tenant else { return Ok(()) };
         let cause = Cause { actor: principal.actor, ..Cause::system("authentication") };
-        let visit = NewEvent::new("tenant.visited", format!("tenant/{tenant}"), &json!({ "operator": principal.actor.to_string() }));
+        let visit = NewEvent::new(
+            "tenant.visited",
+            format!("tenant/{tenant}"),
+            &json!({ "operator": principal.actor.to_string() }),
+        );
         self.store().append(tenant, &cause, vec![visit]).await.map_err(fault)?;
         Ok(())
     }

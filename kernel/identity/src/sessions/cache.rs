@@ -82,7 +82,10 @@ impl PrincipalCache {
             return true;
         }
         !stale.by_id.is_empty()
-            && tags(&entry.principal).into_iter().flatten().any(|id| stale.by_id.get(&id).is_some_and(|at| entry.seen < *at))
+            && tags(&entry.principal)
+                .into_iter()
+                .flatten()
+                .any(|id| stale.by_id.get(&id).is_some_and(|at| entry.seen < *at))
     }
 
     pub fn put(&self, key: CacheKey, principal: Arc<Principal>, seen: u64, now: Timestamp) {

@@ -75,18 +75,22 @@ pub async fn refresh(
     let key_hash = idempotency_key.map(|key| digest::digest(&digest::SHA256, key.as_bytes()).as_ref().to_vec());
     if let Some(used_at) = row.used_at {
         let in_time = now.millis() - used_at <= identity.config().refresh_grace.as_millis() as i64;
-        if in_time && key_hash.is_some() && row.used_key == key_hash
+        if in_time
+            && key_hash.is_some()
+            && row.used_key == key_hash
             && let Some(answer) = &row.answer
         {
             let plain = identity.store().vault().open(tx, &context(&row.hash), answer).await?;
-            let tokens = serde_json::from_slice(&plain).map_err(|error| Fault::internal("a kept answer is unreadable").because(error))?;
+            let tokens = serde_json::from_slice(&plain)
+                .map_err(|error| Fault::internal("a kept answer is unreadable").because(error))?;
             return Ok(Refreshed::Tokens(tokens));
         }
         revoke(tx, &session, "a refresh token was used twice").await?;
         return Ok(Refreshed::Reused);
     }
     let tokens = issue(identity, tx, id, user, tenant).await?;
-    let answer = serde_json::to_vec(&tokens).map_err(|error| Fault::internal("tokens cannot be written").because(error))?;
+    let answer =
+        serde_json::to_vec(&tokens).map_err(|error| Fault::internal("tokens cannot be written").because(error))?;
     let answer = identity.store().vault().seal(tx, &context(&row.hash), &answer).await?;
     let used = tx
         .update::<refresh_tokens::Entity>()

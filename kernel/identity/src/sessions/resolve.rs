@@ -1,12 +1,9 @@
 //! From a session or key in the database to a principal.
 
 use plinth_core::{
-    Actor, Fault, KeyId, PermissionSet, Principal, Profile, SYSTEM_TENANT, ServiceAccountId, SessionId, SigningSecret, TenantId,
-    Timestamp, UserId,
-    api::{
-        tenants::TenantState,
-        users::Me,
-    },
+    Actor, Fault, KeyId, PermissionSet, Principal, Profile, SYSTEM_TENANT, ServiceAccountId, SessionId, SigningSecret,
+    TenantId, Timestamp, UserId,
+    api::{tenants::TenantState, users::Me},
     ports::AuthenticationError,
 };
 use plinth_store::{Error, Scope, SystemTx};
@@ -216,7 +213,8 @@ pub async fn role_permissions(scope: Scope<'_>, keys: &[String]) -> Result<Permi
     if own.is_empty() {
         return Ok(all);
     }
-    let rows = scope.find::<roles::Entity>().filter(roles::Column::Id.is_in(own)).all(&scope).await.map_err(Error::from)?;
+    let rows =
+        scope.find::<roles::Entity>().filter(roles::Column::Id.is_in(own)).all(&scope).await.map_err(Error::from)?;
     for row in rows {
         all.extend(&view::words("roles.permissions", &row.permissions)?.iter().collect());
     }

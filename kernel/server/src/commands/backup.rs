@@ -28,7 +28,8 @@ pub async fn backup(config: &Config, file: &Path, as_json: bool) -> Result<(), F
             }
             let to = file.to_owned();
             let show = std::io::stderr().is_terminal();
-            let copied = tokio::task::spawn_blocking(move || backup_sqlite(&path, &to, |done, all| tell(show, done, all)));
+            let copied =
+                tokio::task::spawn_blocking(move || backup_sqlite(&path, &to, |done, all| tell(show, done, all)));
             copied.await.context("the copy was interrupted")?.context("the backup failed; nothing was kept of it")?
         }
         Database::Postgres { url, .. } => {
@@ -84,7 +85,8 @@ pub async fn restore(config: &Config, file: &Path, replace: bool, as_json: bool)
                 )));
             }
             let from = file.display().to_string();
-            let arguments = ["--clean", "--if-exists", "--no-owner", "--single-transaction", "--dbname", migration_url, &from];
+            let arguments =
+                ["--clean", "--if-exists", "--no-owner", "--single-transaction", "--dbname", migration_url, &from];
             tool("pg_restore", &arguments).await?;
             None
         }
@@ -143,7 +145,10 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 async fn unreadable_keys(config: &Config) -> Result<Vec<uuid::Uuid>, Failure> {
     let (store, _) = wiring::open_store(config, World::system()).await?;
-    let tx = store.read_system(plinth_core::Cause::system("restore")).await.context("the restored database cannot be read")?;
+    let tx = store
+        .read_system(plinth_core::Cause::system("restore"))
+        .await
+        .context("the restored database cannot be read")?;
     let unreadable = store.vault().unreadable(&tx).await.context("the keys of the restored database cannot be read")?;
     drop(tx);
     store.close().await;

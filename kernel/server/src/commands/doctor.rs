@@ -97,9 +97,10 @@ fn folder(path: &Path) -> Check {
 
 fn disk(path: &Path) -> Check {
     match fs4::available_space(path) {
-        Ok(free) if free < LITTLE_SPACE => {
-            failed("disk", format!("only {} MiB are free; the kernel stops taking changes when the disk is full", free >> 20))
-        }
+        Ok(free) if free < LITTLE_SPACE => failed(
+            "disk",
+            format!("only {} MiB are free; the kernel stops taking changes when the disk is full", free >> 20),
+        ),
         Ok(free) => ok("disk", format!("{} GiB free", free >> 30)),
         Err(error) => failed("disk", format!("its free space cannot be told: {error}")),
     }
@@ -112,7 +113,9 @@ fn address(config: &Config) -> Check {
     }
     match TcpListener::bind(listen) {
         Ok(_) => ok("address", format!("{listen} is free")),
-        Err(error) => failed("address", format!("{listen} cannot be used: {error}; stop what uses it, or set server.listen")),
+        Err(error) => {
+            failed("address", format!("{listen} cannot be used: {error}; stop what uses it, or set server.listen"))
+        }
     }
 }
 
@@ -148,7 +151,10 @@ async fn inside(config: &Config) -> Vec<Check> {
                 Ok(none) if none.is_empty() => ok("keys", "every data key can be opened"),
                 Ok(some) => failed(
                     "keys",
-                    format!("{} data keys cannot be opened with the master keys at hand; put back the key that is missing", some.len()),
+                    format!(
+                        "{} data keys cannot be opened with the master keys at hand; put back the key that is missing",
+                        some.len()
+                    ),
                 ),
                 Err(error) => failed("keys", error.to_string()),
             });

@@ -48,7 +48,11 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     }
 }
 
-fn show_config(command: &ConfigCommand, loaded: &Result<Loaded, config::ConfigError>, json: bool) -> Result<(), Failure> {
+fn show_config(
+    command: &ConfigCommand,
+    loaded: &Result<Loaded, config::ConfigError>,
+    json: bool,
+) -> Result<(), Failure> {
     match (command, loaded) {
         (ConfigCommand::Check, result) => {
             out(&config::render_check(result, json))?;

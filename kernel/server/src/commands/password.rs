@@ -15,7 +15,9 @@ pub fn read(from_stdin: bool) -> Result<String, Failure> {
         return line(&mut stdin.lock());
     }
     if !stdin.is_terminal() {
-        return Err(Failure::Failed(anyhow!("there is no terminal to ask for the password; pipe it in and add --password-stdin")));
+        return Err(Failure::Failed(anyhow!(
+            "there is no terminal to ask for the password; pipe it in and add --password-stdin"
+        )));
     }
     let first = ask("Password: ")?;
     if ask("Again: ")? != first {

@@ -41,7 +41,8 @@ async fn list(config: &Config, as_json: bool) -> Result<(), Failure> {
         .into_iter()
         .flatten()
         .map(|row| {
-            let mut cells = ["slug", "name", "state", "id", "created_at"].map(|field| text(row, field).to_owned()).to_vec();
+            let mut cells =
+                ["slug", "name", "state", "id", "created_at"].map(|field| text(row, field).to_owned()).to_vec();
             cells.insert(3, row["members"].to_string());
             cells
         })

@@ -43,6 +43,8 @@ fn told(what: &str, result: Result<u64, Fault>) {
     match result {
         Ok(0) => {}
         Ok(count) => tracing::debug!(what, count, "background work done"),
-        Err(fault) => tracing::error!(what, error = fault.chain(), "background work failed; it is tried again in a minute"),
+        Err(fault) => {
+            tracing::error!(what, error = fault.chain(), "background work failed; it is tried again in a minute")
+        }
     }
 }

@@ -26,7 +26,9 @@ struct Account {
 pub async fn prepare(identity: &Identity, folder: &Path) -> Result<Demo, Failure> {
     let path = folder.join("demo.json");
     if let Ok(text) = std::fs::read_to_string(&path) {
-        return Ok(serde_json::from_str(&text).with_context(|| format!("{} cannot be read; remove it", path.display()))?);
+        return Ok(
+            serde_json::from_str(&text).with_context(|| format!("{} cannot be read; remove it", path.display()))?
+        );
     }
     let demo = Demo {
         operator: account(identity, "operator@plinth.example"),
@@ -36,7 +38,8 @@ pub async fn prepare(identity: &Identity, folder: &Path) -> Result<Demo, Failure
     // Written first: an account whose password is lost is worse than a password without an account.
     write(&path, &demo)?;
     let operator = &demo.operator;
-    match administration::create_operator(identity, &operator.email, "Olivia Operator", operator.password.clone()).await {
+    match administration::create_operator(identity, &operator.email, "Olivia Operator", operator.password.clone()).await
+    {
         Ok(_) | Err(administration::AdministrationError::EmailTaken(_)) => {}
         Err(error) => return Err(forget(&path, error)),
     }

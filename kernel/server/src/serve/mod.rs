@@ -106,7 +106,8 @@ fn build(
         dev::mount(&mut mounted, identity);
     }
     identity.learn_vocabulary(&mounted.vocabulary());
-    let log = AccessLog::start(logging::access_format(&config.log), std::io::stderr()).context("the access log cannot start")?;
+    let log = AccessLog::start(logging::access_format(&config.log), std::io::stderr())
+        .context("the access log cannot start")?;
     let parts = Parts {
         store: identity.store().clone(),
         authenticator: Arc::new(identity.clone()),

@@ -5,7 +5,7 @@ mod backup;
 mod turn;
 mod writer;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use sqlx::{
     ConnectOptions, Connection, SqliteConnection, SqlitePool,
@@ -13,6 +13,8 @@ use sqlx::{
 };
 
 pub(crate) use appender::Appender;
+use tokio::time::Instant;
+
 pub use backup::{BackupError, backup_sqlite, verify_sqlite};
 pub(crate) use turn::Lease;
 pub(crate) use writer::Writer;
@@ -59,14 +61,38 @@ fn lazy_writer_pool(options: SqliteConnectOptions) -> SqlitePool {
 /// Opens the file, creating it when it is missing.
 pub(crate) async fn open(path: &Path, config: &StoreConfig) -> Result<SqlitePools, Error> {
     let options = options(path, config);
-    let writer = writer_pool().connect_with(options.clone().create_if_missing(true)).await?;
-    let readers = pool()
-        .max_connections(config.sqlite.readers.max(1))
-        .min_connections(1)
-        .acquire_timeout(config.acquire_timeout)
-        .connect_with(options.clone().pragma("query_only", "on"))
-        .await?;
+    let limit = config.sqlite.busy_timeout;
+    let writer = patiently(limit, || writer_pool().connect_with(options.clone().create_if_missing(true))).await?;
+    let readers = || {
+        pool()
+            .max_connections(config.sqlite.readers.max(1))
+            .min_connections(1)
+            .acquire_timeout(config.acquire_timeout)
+            .connect_with(options.clone().pragma("query_only", "on"))
+    };
+    let readers = patiently(limit, readers).await?;
     Ok(SqlitePools { readers, writer, options })
+}
+
+/// Between two attempts to open a file that others are opening or closing.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// SQLite does not wait for others when it makes a write-ahead log or lets go of one, so the waiting is done here.
+async fn patiently<F>(limit: Duration, connect: impl Fn() -> F) -> Result<SqlitePool, Error>
+where
+    F: Future<Output = Result<SqlitePool, sqlx::Error>>,
+{
+    let began = Instant::now();
+    loop {
+        match connect().await {
+            Err(sqlx::Error::Database(error))
+                if error.code().is_some_and(|code| code == "5") && began.elapsed() < limit =>
+            {
+                tokio::time::sleep(PAUSE).await;
+            }
+            result => return Ok(result?),
+        }
+    }
 }
 
 /// One connection that changes nothing; none where there is no file yet.

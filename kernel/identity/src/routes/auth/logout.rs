@@ -27,7 +27,12 @@ pub fn endpoint() -> Endpoint<Identity> {
 async fn handler(person: Person, State(identity): State<Identity>) -> Result<Done<NoContent>, Error> {
     let session = person.principal().session.ok_or(Error::NoSession)?;
     let tx = person.change_system().await?;
-    let row = tx.find::<sessions::Entity>().filter(sessions::Column::Id.eq(session.uuid())).one(&tx).await.map_err(StoreError::from)?;
+    let row = tx
+        .find::<sessions::Entity>()
+        .filter(sessions::Column::Id.eq(session.uuid()))
+        .one(&tx)
+        .await
+        .map_err(StoreError::from)?;
     if let Some(row) = row {
         revoke(&tx, &row, "signed out").await?;
     }

@@ -14,7 +14,9 @@ use crate::{
 pub fn endpoint() -> Endpoint<Identity> {
     post("/api/v1/auth/register", handler)
         .summary("Register a person with a tenant of their own")
-        .description("The person becomes the owner of the tenant and is signed in. A mail asks them to confirm the address.")
+        .description(
+            "The person becomes the owner of the tenant and is signed in. A mail asks them to confirm the address.",
+        )
         .takes_credentials()
 }
 
@@ -75,7 +77,8 @@ mod tests {
                 "email": "nobody", "password": "short", "name": "", "tenant": { "name": "T", "slug": "No Slug" },
             });
             let problem = test.app.post("/api/v1/auth/register").json(&request).send().await.refused(422, "invalid");
-            let pointers: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
+            let pointers: Vec<_> =
+                problem["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
             assert_eq!(pointers, ["/email", "/name", "/tenant/slug", "/password"]);
         }
     }
@@ -92,7 +95,8 @@ mod tests {
             assert_eq!(first.expect(201), second.expect(201));
             let mut other = request.clone();
             other["name"] = json!("Grace");
-            let mismatch = test.app.post("/api/v1/auth/register").json(&other).header("idempotency-key", "k1").send().await;
+            let mismatch =
+                test.app.post("/api/v1/auth/register").json(&other).header("idempotency-key", "k1").send().await;
             mismatch.refused(422, "idempotency_mismatch");
         }
     }

@@ -1,0 +1,5 @@
+//! `kill -9` at any instant.
+
+mod commands;
+mod ledger;
+mod writers;
