@@ -7,7 +7,7 @@ use plinth_core::TenantId;
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter};
 
 use crate::{
-    Error, SystemTx,
+    Error, Invalidation, SystemTx,
     entities::{data_keys, idempotency, mails},
 };
 
@@ -18,6 +18,8 @@ pub async fn erase_tenant_rows(tx: &SystemTx, tenant: TenantId) -> Result<(), Er
     tx.delete::<idempotency::Entity>().filter(idempotency::Column::Tenant.eq(id)).exec(tx).await?;
     tx.delete::<mails::Entity>().filter(mails::Column::Tenant.eq(id)).exec(tx).await?;
     tx.delete::<data_keys::Entity>().filter(data_keys::Column::Tenant.eq(id)).exec(tx).await?;
+    // Nodes remember keys that they have used.
+    tx.invalidate(Invalidation::Tenant(tenant));
     Ok(())
 }
 

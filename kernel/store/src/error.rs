@@ -99,6 +99,10 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         match error {
             Error::Unavailable(source) => Self::unavailable("the database is not available").because(source),
+            // Whoever tries again decides anew on what is so now.
+            error @ (Error::Stale | Error::VersionConflict { .. }) => {
+                Self::unavailable("another change came first").because(error)
+            }
             Error::Query(source) => Self::internal("a query failed").because(source),
             other => Self::internal("the store refused").because(other),
         }

@@ -126,5 +126,6 @@ fn a_caller_learns_what_to_do_and_the_log_learns_why() {
     assert_eq!(mistake.kind(), Kind::Internal);
     assert!(mistake.chain().contains("42P01") && !mistake.to_string().contains("42P01"));
     let conflict = Fault::from(Error::VersionConflict { subject: "order/1".into(), expected: 4 });
+    assert_eq!(conflict.kind(), Kind::Unavailable, "the same request may succeed when it is made again");
     assert!(conflict.chain().contains("order/1"));
 }

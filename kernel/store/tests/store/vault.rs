@@ -2,7 +2,7 @@
 
 use plinth_core::TenantId;
 use plinth_store::{
-    Error, Invalidation, Scope, Store, erase_tenant_rows,
+    Error, Scope, Store, erase_tenant_rows,
     keyring::{KeyError, MasterKeys},
 };
 use plinth_testkit::databases;
@@ -175,7 +175,6 @@ async fn an_erased_key_is_forgotten_with_the_change_that_erases_it() {
         assert_eq!(open(store, gone, &sealed[0]).await.unwrap(), b"gone");
         let tx = store.change_system(cause()).await.unwrap();
         erase_tenant_rows(&tx, gone).await.unwrap();
-        tx.invalidate(Invalidation::Tenant(gone));
         tx.commit().await.unwrap();
         let erased = open(store, gone, &sealed[0]).await;
         assert!(matches!(erased, Err(Error::Sealing(KeyError::UnknownKey(_)))), "{:?}: {erased:?}", database.kind);
