@@ -14,6 +14,8 @@ pub struct Operation {
     pub operator: bool,
     /// The prefix of the identifier that stands for each path parameter; `None` where it is no identifier.
     pub parameters: Vec<(String, Option<String>)>,
+    /// The names of its query parameters.
+    pub queries: Vec<String>,
 }
 
 pub async fn operations(kernel: &Kernel) -> Vec<Operation> {
@@ -29,8 +31,9 @@ pub async fn operations(kernel: &Kernel) -> Vec<Operation> {
 }
 
 fn operation(document: &Value, method: &str, path: &str, described: &Value) -> Operation {
-    let parameters = described["parameters"].as_array().into_iter().flatten();
-    let parameters = parameters.filter(|parameter| parameter["in"] == "path").map(|parameter| {
+    let all = described["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let queries = all.iter().filter(|parameter| parameter["in"] == "query");
+    let parameters = all.iter().filter(|parameter| parameter["in"] == "path").map(|parameter| {
         let schema = &parameter["schema"];
         let named = schema["$ref"].as_str().and_then(|target| document.pointer(target.trim_start_matches('#')));
         let pattern = named.unwrap_or(schema)["pattern"].as_str();
@@ -46,6 +49,7 @@ fn operation(document: &Value, method: &str, path: &str, described: &Value) -> O
         permission: described["x-permission"].as_str().map(str::to_owned),
         operator: described["x-operator"] == true,
         parameters: parameters.collect(),
+        queries: queries.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect(),
     }
 }
 

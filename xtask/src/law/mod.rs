@@ -184,7 +184,7 @@ mod tests {
             ("plinth-catalog", "plinth-orders"),
             ("plinth-orders", "plinth-identity"),
             ("plinth-orders", "plinth-plugin-host"),
-            ("plinth-testkit", "plinth-gateway"),
+            ("plinth-testkit", "plinth-identity"),
             ("plinth-server", "plinth-testkit"),
             ("plinth-admin", "plinth-core"),
             ("plinth-tests", "plinth-testkit"),

@@ -22,7 +22,14 @@ pub const LIBRARIES: &[Library] = &[
     },
     Library {
         name: "axum",
-        users: &["kernel/gateway", "kernel/identity", "kernel/domains/*", "kernel/server"],
+        users: &[
+            "kernel/gateway",
+            "kernel/identity",
+            "kernel/domains/*",
+            "kernel/server",
+            "kernel/testkit",
+            "kernel/bench",
+        ],
         reason: "since what lies below the edge knows nothing of HTTP",
     },
     Library {
@@ -82,7 +89,7 @@ pub fn rooms_below(room: &str) -> Option<Below> {
         "kernel/core" => (&["sdk/api"], TESTKIT),
         "kernel/store" | "kernel/plugin-host" => (&["kernel/core", "sdk/api"], TESTKIT),
         "kernel/bus" => (&["kernel/store", "kernel/core", "sdk/api"], TESTKIT),
-        "kernel/testkit" => (&["kernel/bus", "kernel/store", "kernel/core", "sdk/api"], &[]),
+        "kernel/testkit" => (&["kernel/gateway", "kernel/bus", "kernel/store", "kernel/core", "sdk/api"], &[]),
         "kernel/gateway" => (&["kernel/bus", "kernel/store", "kernel/core", "sdk/api"], TESTKIT),
         "kernel/identity" => (DOMAIN, TESTKIT),
         "kernel/domains/orders" | "kernel/domains/billing" | "kernel/domains/provisioning" => {

@@ -1,8 +1,9 @@
 //! The TypeScript client's own tests, in Node and in a real browser, against the built kernel.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::{Context, Suite, npm};
+use crate::host::kernel::Kernel;
 use crate::host::process;
 use crate::host::programs::{self, Need};
 use crate::repo;
@@ -15,13 +16,13 @@ const CHROMIUM: Need = Need::new(&["chromium", "chromium-browser", "google-chrom
 
 fn run(context: &Context) -> Result<Outcome> {
     let folder = repo::root().join("sdk/client-ts");
-    if !folder.join("package.json").exists() {
-        return Ok(Outcome::NotRun("sdk/client-ts does not exist yet".into()));
-    }
     let chromium = programs::ensure(&[CHROMIUM])?.pop().context("no browser")?;
     npm::install(&folder)?;
     let mut test = npm::npm(&folder)?;
-    context.apply(&mut test).env("PLINTH_CHROMIUM", chromium).arg("test");
-    process::grouped(&mut test, "npm test in sdk/client-ts")?;
-    Ok(Outcome::Passed("Node and Chromium".into()))
+    let mut kernel = Kernel::start(&context.binary)?;
+    context.apply(&mut test).env("PLINTH_CHROMIUM", chromium).env("PLINTH_URL", kernel.url()).arg("test");
+    let passed = process::grouped(&mut test, "npm test in sdk/client-ts");
+    kernel.still_runs()?;
+    passed.map_err(|error| anyhow!("{error:#}\nthe kernel's last words:\n{}", kernel.said()))?;
+    Ok(Outcome::Passed("Node, Chromium and a kernel".into()))
 }

@@ -1,10 +1,13 @@
 //! The event log: versions, order, the chain, and who may touch it.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use plinth_core::{Actor, Cause, NewEvent, UserId};
 use plinth_store::Error;
 use plinth_testkit::{Kind, databases, sqlite};
 use sea_orm::ConnectionTrait;
+use sqlx::{Connection, PgConnection};
 
 use crate::{chain, support::*};
 
@@ -262,6 +265,36 @@ async fn changes_of_one_subject_that_expect_nothing_follow_each_other() {
         assert_eq!(event_count(store).await, 60);
         chain::assert_no_gaps(store).await;
     }
+}
+
+/// A bare append has decided nothing: whatever version comes to be the next, it is content with.
+#[tokio::test]
+async fn an_append_goes_behind_a_change_of_the_same_subject() {
+    let database = postgres().await;
+    let store = &database.store;
+    let tenant = make_tenant(store).await;
+    let url = database.postgres_url().unwrap();
+    let mut change = PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql("begin").execute(&mut change).await.unwrap();
+    sqlx::query(
+        "insert into events (id, tenant, subject, version, kind, time, actor, data) \
+         values (gen_random_uuid(), $1, 'sample/1', 1, 'sample.taken', 1, 'system', '{}')",
+    )
+    .bind(tenant.uuid())
+    .execute(&mut change)
+    .await
+    .unwrap();
+    let appending = tokio::spawn({
+        let store = store.clone();
+        async move { store.append(tenant, &cause(), vec![event("sample/1"), event("sample/2")]).await }
+    });
+    let mut watch = PgConnection::connect(url).await.unwrap();
+    let waits = "select exists (select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
+    until(Duration::from_secs(10), async || sqlx::query_scalar(waits).fetch_one(&mut watch).await.unwrap()).await;
+    sqlx::raw_sql("commit").execute(&mut change).await.unwrap();
+    let versions: Vec<u64> = soon(appending).await.unwrap().unwrap().iter().map(|event| event.version).collect();
+    assert_eq!(versions, [2, 1]);
+    chain::assert_no_gaps(store).await;
 }
 
 #[tokio::test]

@@ -147,6 +147,30 @@ async fn nodes_that_migrate_at_once_migrate_once() {
     }
 }
 
+/// All of them have seen what is pending before the first may begin.
+#[tokio::test]
+async fn who_waited_for_a_migration_does_not_do_it_again() {
+    let database = sqlite().await;
+    emptied(&database).await;
+    let Database::Sqlite(path) = &database.config.database else { unreachable!() };
+    let holder = rusqlite::Connection::open(path).unwrap();
+    holder.pragma_update(None, "journal_mode", "wal").unwrap();
+    holder.execute_batch("begin immediate").unwrap();
+    let nodes: Vec<_> = (0..4)
+        .map(|_| {
+            let config = database.config.clone();
+            tokio::spawn(async move { Store::migrate(&config, &World::system()).await })
+        })
+        .collect();
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(nodes.iter().all(|node| !node.is_finished()), "they wait for the lock");
+    holder.execute_batch("rollback").unwrap();
+    for node in nodes {
+        node.await.unwrap().unwrap();
+    }
+    assert!(state(&database).await.unwrap().pending.is_empty());
+}
+
 #[tokio::test]
 async fn other_names_for_the_roles_are_taken_and_kept_to() {
     let mut database = postgres().await;
