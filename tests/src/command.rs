@@ -20,6 +20,7 @@ pub struct Output {
 
 impl Output {
     /// This output, when the command ended with `code`; otherwise the test fails and shows what was said.
+    #[expect(clippy::return_self_not_must_use, reason = "it is a check first of all")]
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
@@ -42,6 +43,7 @@ impl Output {
     }
 
     /// Fails when standard error lacks one of these.
+    #[expect(clippy::return_self_not_must_use, reason = "it is a check first of all")]
     #[track_caller]
     pub fn says(self, words: &[&str]) -> Self {
         for word in words {

@@ -5,135 +5,20 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
-    rc::Rc,
     time::{Duration, Instant},
 };
 
+use crate::{Ask, Database, PostgresDatabase, Setup, Wire, binary, command, command::Line};
 use plinth_client::Client;
 use serde_json::Value;
-use tempfile::TempDir;
-
-use crate::{Ask, Database, PostgresDatabase, Wire, binary, command, command::Line};
-
-/// How a kernel is started.
-#[must_use = "a setup does nothing until `start`"]
-pub struct Setup {
-    environment: Vec<(String, String)>,
-    arguments: Vec<String>,
-    folder: Rc<TempDir>,
-    data: PathBuf,
-    postgres: Option<Rc<PostgresDatabase>>,
-    dev: bool,
-}
-
-/// No test reaches a limit unless it wants to, and nobody waits for a slow hash.
-const GENEROUS: &[(&str, &str)] = &[
-    ("PLINTH_IDENTITY__ARGON2_MEMORY_KIB", "64"),
-    ("PLINTH_IDENTITY__ARGON2_ITERATIONS", "1"),
-    ("PLINTH_LIMITS__ADDRESS_PER_MINUTE", "100000000"),
-    ("PLINTH_LIMITS__ADDRESS_BURST", "10000000"),
-    ("PLINTH_LIMITS__KEY_PER_MINUTE", "100000000"),
-    ("PLINTH_LIMITS__KEY_BURST", "10000000"),
-    ("PLINTH_LIMITS__TENANT_PER_MINUTE", "100000000"),
-    ("PLINTH_LIMITS__TENANT_BURST", "10000000"),
-    ("PLINTH_LIMITS__SIGN_IN_PER_MINUTE", "100000000"),
-    ("PLINTH_LIMITS__SIGN_IN_BURST", "10000000"),
-];
 
 /// A debug build on a busy machine is slow to start; one that takes longer than this hangs.
 const START_WITHIN: Duration = Duration::from_secs(30);
 
-impl Setup {
-    fn new() -> Self {
-        let folder = TempDir::with_prefix("plinth-test-").expect("a temporary folder");
-        let environment = GENEROUS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let data = folder.path().join("data");
-        Self { environment, arguments: Vec::new(), folder: Rc::new(folder), data, postgres: None, dev: true }
-    }
-
-    pub fn on(self, database: Database) -> Self {
-        if database == Database::Postgres { self.on_postgres(PostgresDatabase::create()) } else { self }
-    }
-
-    pub fn on_postgres(mut self, postgres: PostgresDatabase) -> Self {
-        self = self.env("PLINTH_STORE__URL", postgres.url());
-        self.postgres = Some(Rc::new(postgres));
-        self
-    }
-
-    /// Sets a variable, in the place of what it was before.
-    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.environment.retain(|(known, _)| known != name);
-        self.environment.push((name.to_owned(), value.into()));
-        self
-    }
-
-    pub fn arg(mut self, argument: impl Into<String>) -> Self {
-        self.arguments.push(argument.into());
-        self
-    }
-
-    /// As in production: no outbox, no clock.
-    pub fn without_dev(mut self) -> Self {
-        self.dev = false;
-        self
-    }
-
-    /// Keeps the data in a folder of the test's own making.
-    pub fn data_in(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.data = folder.into();
-        self
-    }
-
-    /// The data folder; the kernel makes it.
-    pub fn data(&self) -> PathBuf {
-        self.data.clone()
-    }
-
-    /// A folder beside the data, for the test's own files.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn has_public_url(&self) -> bool {
-        self.environment.iter().any(|(name, _)| name == "PLINTH_SERVER__PUBLIC_URL")
-    }
-
-    pub fn start(self) -> Kernel {
-        if self.postgres.is_some() {
-            self.line(["migrate"]).run().expect(0);
-        }
-        self.start_migrated()
-    }
-
-    /// Starts on a database that is at this version already.
-    pub fn start_migrated(self) -> Kernel {
-        let mut kernel = Kernel { child: None, url: String::new(), port: 0, setup: self };
-        kernel.spawn().unwrap_or_else(|failed| panic!("{failed}"));
-        kernel
-    }
-
-    /// Starts a kernel that is expected to end by itself.
-    pub fn start_refused(self) -> command::Output {
-        let mut kernel = Kernel { child: None, url: String::new(), port: 0, setup: self };
-        match kernel.spawn() {
-            Ok(()) => panic!("the kernel started: {}", kernel.url),
-            Err(failed) => failed.output,
-        }
-    }
-
-    /// A command on this kernel's data, in this kernel's environment.
-    pub fn line<const N: usize>(&self, arguments: [&str; N]) -> Line {
-        let line =
-            self.environment.iter().fold(command::plinth(arguments), |line, (name, value)| line.env(name, value));
-        line.data(&self.data())
-    }
-}
-
 /// What the process said before it ended without serving.
 #[derive(Debug)]
-struct NotStarted {
-    output: command::Output,
+pub(crate) struct NotStarted {
+    pub output: command::Output,
 }
 
 impl std::fmt::Display for NotStarted {
@@ -168,9 +53,15 @@ impl Kernel {
     /// A second node on the database and with the keys of this one.
     pub fn second_node(&self) -> Setup {
         let mut setup = Setup::new();
-        setup.environment = self.setup.environment.clone();
+        setup.environment.clone_from(&self.setup.environment);
         setup.postgres.clone_from(&self.setup.postgres);
         setup.env("PLINTH_SECRETS__FILE", self.data().join("master.key").display().to_string())
+    }
+
+    pub(crate) fn spawned(setup: Setup) -> Result<Self, NotStarted> {
+        let mut kernel = Self { child: None, url: String::new(), port: 0, setup };
+        kernel.spawn()?;
+        Ok(kernel)
     }
 
     fn spawn(&mut self) -> Result<(), NotStarted> {

@@ -14,6 +14,7 @@ mod binary;
 mod command;
 mod database;
 mod kernel;
+mod setup;
 mod wire;
 
 use std::time::{Duration, Instant};
@@ -21,7 +22,8 @@ use std::time::{Duration, Instant};
 pub use actors::{Actor, PASSWORD, unique};
 pub use command::{Output, plinth};
 pub use database::{Database, PostgresDatabase};
-pub use kernel::{Kernel, Setup};
+pub use kernel::Kernel;
+pub use setup::Setup;
 pub use wire::{Answer, Ask, Wire};
 
 /// Asks again and again until the answer is there, and fails with `what` when it is not within `patience`.

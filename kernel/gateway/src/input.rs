@@ -96,10 +96,30 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
             Refusal::new(Kind::Malformed, "malformed_json", format!("the body is not JSON: {inner}"))
         }
     })?;
+    if holds_nul(bytes) {
+        let what = "the body holds the character U+0000, which no text may";
+        return Err(Refusal::invalid(vec![FieldError::new("", "invalid_value", what)]));
+    }
     reader
         .end()
         .map_err(|error| Refusal::new(Kind::Malformed, "malformed_json", format!("the body is not JSON: {error}")))?;
     Ok(parsed)
+}
+
+/// Whether a string of this JSON has the escape of U+0000, which is text that a database cannot hold.
+fn holds_nul(json: &[u8]) -> bool {
+    const ESCAPE: &[u8] = b"\\u0000";
+    let mut from = 0;
+    while let Some(found) = json[from..].windows(ESCAPE.len()).position(|window| window == ESCAPE) {
+        let at = from + found;
+        let before = json[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        // After an odd number of backslashes this one is escaped itself.
+        if before % 2 == 0 {
+            return true;
+        }
+        from = at + 1;
+    }
+    false
 }
 
 /// serde's message without its place, and a code for it.
@@ -234,6 +254,13 @@ mod tests {
         }
         let invalid_utf8 = b"{\"a\":\"\xff\"}";
         assert_eq!(parse::<serde_json::Value>(invalid_utf8).expect_err("refused").kind, Kind::Malformed);
+    }
+
+    #[test]
+    fn text_with_nul_is_refused_and_text_about_nul_is_not() {
+        assert!(parse::<serde_json::Value>(br#"{"a":"x\u0000y"}"#).is_err());
+        assert!(parse::<serde_json::Value>(br#"{"a":"x\\u0000y"}"#).is_ok());
+        assert!(parse::<serde_json::Value>(br#"{"a":"x\\\u0000y"}"#).is_err());
     }
 
     #[test]

@@ -36,7 +36,7 @@ use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use plinth_core::{
-    Kind, Principal, TenantId,
+    FieldError, Kind, Principal, TenantId,
     ports::{AuthenticationError, Credential},
 };
 use tower::{Layer, Service};
@@ -174,6 +174,7 @@ async fn admit(
     request: &mut Request,
     found: &mut Found,
 ) -> Result<Result<Option<Arc<Principal>>, AuthenticationError>, Refusal> {
+    refuse_nul(request)?;
     limit_body(edge, request)?;
     let by_address = limit_key(arrival.client);
     if arrival.special.sign_in && request.method() == Method::POST {
@@ -197,6 +198,18 @@ async fn admit(
 
 fn fold(wide: u128) -> u64 {
     (wide >> 64) as u64 ^ wide as u64
+}
+
+/// U+0000 is text that one of the databases cannot hold, and nobody's name: it is refused at the door, for both.
+fn refuse_nul(request: &Request) -> Result<(), Refusal> {
+    let uri = request.uri();
+    if uri.path().contains("%00") {
+        return Err(crate::not_found());
+    }
+    if uri.query().is_some_and(|query| query.contains("%00")) {
+        return Err(Refusal::invalid(vec![FieldError::new("", "invalid_value", "the query holds the character U+0000")]));
+    }
+    Ok(())
 }
 
 fn limit_body(edge: &Edge, request: &mut Request) -> Result<(), Refusal> {

@@ -55,7 +55,7 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("POST",   "/api/v1/auth/verify-email/resend",            SignedIn),
     ("GET",    "/api/v1/impersonations",                      OfPlatform("impersonations:read")),
     ("POST",   "/api/v1/impersonations",                      OfPlatform("impersonations:write")),
-    // The operator ends their own, and so does the person who is impersonated.
+    // Operators end it, and so does whoever acts through it.
     ("DELETE", "/api/v1/impersonations/{session}",            SignedIn),
     ("GET",    "/api/v1/invitations",                         Holding("members:read")),
     ("POST",   "/api/v1/invitations",                         Holding("members:write")),

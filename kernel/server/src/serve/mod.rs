@@ -21,6 +21,7 @@ use plinth_gateway::{
 };
 use plinth_identity::{Identity, administration};
 use serde_json::json;
+use signals::Signals;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -53,16 +54,17 @@ pub async fn run(loaded: Loaded, options: &Serve) -> Result<(), Failure> {
     let (router, edge) = build(config, &identity, metrics, readiness.clone())?;
     control::listen(&config.server.data, identity.clone(), source).await?;
     let demo = if options.demo { Some(demo::prepare(&identity, &config.server.data).await?) } else { None };
+    let mut signals = Signals::listen()?;
     let stop = CancellationToken::new();
     let background = tokio::spawn(background::run(identity.clone(), edge.clone(), stop.clone()));
     let serving = tokio::spawn(listener.serve(router, stop.clone()));
     tracing::info!(url, version = env!("CARGO_PKG_VERSION"), database = store.kind(), "serving");
     announce(options, &url, demo.as_ref())?;
-    signals::wait().await;
+    signals.next().await;
     tracing::info!(seconds = config.server.drain_seconds, "stopping: requests in progress are finished");
     readiness.drain();
     stop.cancel();
-    signals::end_at_the_second();
+    signals.end_at_the_next();
     let drained = serving.await.context("the listener broke off")?.context("the listener failed")?;
     finish(&edge, background, config.server.drain_seconds).await;
     store.close().await;
