@@ -48,6 +48,31 @@ async fn guesses_at_the_same_moment_are_all_counted() {
     kernel.post("auth/login", &right).send().await.refused(401, "invalid_credentials");
 }
 
+/// Hashing is slow and large on purpose. So many at once as are configured cost that much memory, however many ask and
+/// whichever threads did the work before.
+#[tokio::test]
+async fn a_burst_of_sign_ins_costs_a_known_amount_of_memory() {
+    const HASH_KIB: u64 = 19 * 1024;
+    const AT_ONCE: u64 = 2;
+    let kernel = Kernel::setup()
+        .env("PLINTH_IDENTITY__ARGON2_MEMORY_KIB", HASH_KIB.to_string())
+        .env("PLINTH_IDENTITY__PASSWORD_HASH_THREADS", AT_ONCE.to_string())
+        .start();
+    let resident_kib = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", kernel.pid())).expect("the kernel runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory is known");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    let owner = kernel.owner().await;
+    let login = json!({ "email": owner.email, "password": PASSWORD });
+    let before = resident_kib();
+    for _ in 0..6 {
+        futures::future::join_all((0..24).map(|_| kernel.post("auth/login", &login).send())).await;
+    }
+    let (after, bound) = (resident_kib(), before + AT_ONCE * HASH_KIB + 64 * 1024);
+    assert!(after <= bound, "from {before} to {after} KiB, which is more than {bound}");
+}
+
 #[tokio::test]
 async fn an_address_gets_so_many_requests_and_is_told_when_to_come_back() {
     let kernel =

@@ -8,10 +8,12 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use plinth_core::{Fault, Representation, api::Page};
+use plinth_core::{Fault, FieldError, Representation, api::Page};
 use plinth_store::{Slice, idempotency::Answer};
 use schemars::JsonSchema;
 use serde::Serialize;
+
+use crate::refuse::Refusal;
 
 /// Where in the log a write came to stand.
 pub const POSITION: HeaderName = HeaderName::from_static("plinth-position");
@@ -230,12 +232,36 @@ impl<T: Serialize + JsonSchema> Reply for Paged<T> {
         for row in page["data"].as_array_mut().into_iter().flatten().filter_map(serde_json::Value::as_object_mut) {
             row.retain(|name, _| self.fields.iter().any(|field| field == name));
         }
-        Written::json(200, &page, true)
+        let mut written = Written::json(200, &page, true)?;
+        // Rows that were cut are not the objects any more, so they are of another type.
+        written.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PARTIAL));
+        Ok(written)
+    }
+}
+
+/// The media type of a page whose rows were cut to the fields that were asked for.
+pub(crate) const PARTIAL: &str = "application/vnd.plinth.partial+json";
+
+impl<T: Serialize + JsonSchema> Paged<T> {
+    /// Fields that were asked for and that no row ever has.
+    fn unknown_fields(&self) -> Vec<FieldError> {
+        if self.fields.is_empty() {
+            return Vec::new();
+        }
+        let schema = schemars::schema_for!(T).to_value();
+        let known: Vec<&String> = schema["properties"].as_object().into_iter().flat_map(|known| known.keys()).collect();
+        let unknown = self.fields.iter().filter(|field| !known.contains(field));
+        unknown
+            .map(|field| {
+                FieldError::new("fields", "unknown_field", format!("rows of this list have no field {field:?}"))
+            })
+            .collect()
     }
 }
 
 impl<T: Serialize + JsonSchema> IntoResponse for Paged<T> {
     fn into_response(self) -> Response {
-        respond(&self)
+        let unknown = self.unknown_fields();
+        if unknown.is_empty() { respond(&self) } else { Refusal::invalid(unknown).into_response() }
     }
 }

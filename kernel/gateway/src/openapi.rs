@@ -7,7 +7,10 @@ use plinth_core::{Kind, api};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::endpoint::{Access, ListWords, Operation, SchemaOf};
+use crate::{
+    answer::PARTIAL,
+    endpoint::{Access, ListWords, Operation, SchemaOf},
+};
 
 const INTRODUCTION: &str = "Plinth's REST API. Errors are problem documents (RFC 9457) with a stable `code`. Every change takes an \
 `Idempotency-Key`. Lists are read by cursor. Objects carry an `ETag`; changes honour `If-Match`.";
@@ -230,6 +233,9 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Value {
         let mut response = json!({ "description": if status == 204 { "Done" } else { "As asked" } });
         if let Some(schema) = schema {
             response["content"] = json!({ operation.media: { "schema": schemas.reply(schema) } });
+            if operation.listing.is_some() {
+                response["content"][PARTIAL] = json!({ "schema": partial_page() });
+            }
         }
         responses.insert(status.to_string(), response);
     }
@@ -244,6 +250,16 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Value {
         );
     }
     Value::Object(responses)
+}
+
+/// What `fields` makes of a page.
+fn partial_page() -> Value {
+    json!({
+        "description": "The page when `fields` was given: rows have these fields only.",
+        "type": "object",
+        "required": ["data", "has_more"],
+        "properties": { "data": { "type": "array", "items": { "type": "object" } }, "has_more": { "type": "boolean" } },
+    })
 }
 
 /// The codes by status: what the layers may say of any request like this one, and what the handler adds.

@@ -207,7 +207,11 @@ fn refuse_nul(request: &Request) -> Result<(), Refusal> {
         return Err(crate::not_found());
     }
     if uri.query().is_some_and(|query| query.contains("%00")) {
-        return Err(Refusal::invalid(vec![FieldError::new("", "invalid_value", "the query holds the character U+0000")]));
+        return Err(Refusal::invalid(vec![FieldError::new(
+            "",
+            "invalid_value",
+            "the query holds the character U+0000",
+        )]));
     }
     Ok(())
 }

@@ -213,7 +213,7 @@ async fn create_roles(connection: &mut PgConnection, roles: &Roles<'_>, login: &
         match try_create_roles(connection, roles, login).await {
             // Roles belong to the whole server: a migration of another of its databases was at the same one.
             Err(sqlx::Error::Database(error)) if attempt < 5 && error.code().is_some_and(|code| collided(&code)) => {
-                attempt += 1
+                attempt += 1;
             }
             result => {
                 return result.map_err(|source| MigrationError::Roles {

@@ -2088,6 +2088,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page14"];
+                    "application/vnd.plinth.partial+json": {
+                        data: Record<string, never>[];
+                        has_more: boolean;
+                    };
                 };
             };
             /** @description `authentication_needed`, `token_invalid`, `token_expired`, `token_revoked` */
@@ -4920,6 +4924,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page3"];
+                    "application/vnd.plinth.partial+json": {
+                        data: Record<string, never>[];
+                        has_more: boolean;
+                    };
                 };
             };
             /** @description `authentication_needed`, `token_invalid`, `token_expired`, `token_revoked` */
@@ -5617,6 +5625,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page4"];
+                    "application/vnd.plinth.partial+json": {
+                        data: Record<string, never>[];
+                        has_more: boolean;
+                    };
                 };
             };
             /** @description `authentication_needed`, `token_invalid`, `token_expired`, `token_revoked` */
@@ -5996,6 +6008,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page8"];
+                    "application/vnd.plinth.partial+json": {
+                        data: Record<string, never>[];
+                        has_more: boolean;
+                    };
                 };
             };
             /** @description `authentication_needed`, `token_invalid`, `token_expired`, `token_revoked` */
@@ -6959,6 +6975,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page9"];
+                    "application/vnd.plinth.partial+json": {
+                        data: Record<string, never>[];
+                        has_more: boolean;
+                    };
                 };
             };
             /** @description `authentication_needed`, `token_invalid`, `token_expired`, `token_revoked` */
@@ -7573,6 +7593,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page10"];
+                    "application/vnd.plinth.partial+json": {
+                        data: Record<string, never>[];
+                        has_more: boolean;
+                    };
                 };
             };
             /** @description `authentication_needed`, `token_invalid`, `token_expired`, `token_revoked` */
@@ -7954,6 +7978,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page11"];
+                    "application/vnd.plinth.partial+json": {
+                        data: Record<string, never>[];
+                        has_more: boolean;
+                    };
                 };
             };
             /** @description `authentication_needed`, `token_invalid`, `token_expired`, `token_revoked` */
@@ -8056,6 +8084,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page12"];
+                    "application/vnd.plinth.partial+json": {
+                        data: Record<string, never>[];
+                        has_more: boolean;
+                    };
                 };
             };
             /** @description `authentication_needed`, `token_invalid`, `token_expired`, `token_revoked` */
@@ -8668,6 +8700,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page13"];
+                    "application/vnd.plinth.partial+json": {
+                        data: Record<string, never>[];
+                        has_more: boolean;
+                    };
                 };
             };
             /** @description `authentication_needed`, `token_invalid`, `token_expired`, `token_revoked` */
@@ -9493,6 +9529,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page6"];
+                    "application/vnd.plinth.partial+json": {
+                        data: Record<string, never>[];
+                        has_more: boolean;
+                    };
                 };
             };
             /** @description `authentication_needed`, `token_invalid`, `token_expired`, `token_revoked` */
@@ -10209,6 +10249,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page7"];
+                    "application/vnd.plinth.partial+json": {
+                        data: Record<string, never>[];
+                        has_more: boolean;
+                    };
                 };
             };
             /** @description `authentication_needed`, `token_invalid`, `token_expired`, `token_revoked` */
@@ -11047,6 +11091,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page5"];
+                    "application/vnd.plinth.partial+json": {
+                        data: Record<string, never>[];
+                        has_more: boolean;
+                    };
                 };
             };
             /** @description `authentication_needed`, `token_invalid`, `token_expired`, `token_revoked` */

@@ -22,9 +22,9 @@ pub const SUITE: Suite =
 const PYTHON: Need = Need::new(&["python3"], "python3");
 const REQUIREMENT: &str = "schemathesis>=4,<5";
 const SEED: &str = "1";
-const EXAMPLES: &str = "15";
+const EXAMPLES: &str = "10";
 /// For the parts that make things up, so that a slow machine keeps the budget of the whole run.
-const SECONDS: &str = "180";
+const SECONDS: &str = "75";
 /// What every answer must be. Left out is that every request allowed by the schema succeeds: a slug that is taken and
 /// a product that does not exist are refused with good reason.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\

@@ -74,6 +74,7 @@ async fn only_the_fields_that_were_asked_for_are_sent() {
     let test = start(|_| ()).await;
     let page = test.app.get("/numbers?limit=1&fields=square").token(WRITER).send().await.expect(200);
     assert_eq!(page["data"], serde_json::json!([{ "square": 0 }]));
+    test.app.get("/numbers?fields=square,cube").token(WRITER).send().await.refused(422, "invalid");
 }
 
 #[tokio::test]

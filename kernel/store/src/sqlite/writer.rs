@@ -1,8 +1,7 @@
 //! The one writer: transactions take turns on one connection and share its commits.
 //!
 //! A change is a savepoint inside the open transaction of the group. It ends as released (its rows wait for the group's
-//! commit) or rolled back (only its own rows go). When nobody waits any more, or the group is full or has been open for
-//! long enough, the group commits, which is one sync of the disk, and everybody in it learns the result. Until then no
+//! commit) or rolled back (only its own rows go). When nobody waits any more, or the group is full or old enough, the group commits, which is one sync of the disk, and everybody in it learns the result. Until then no
 //! reader sees any of it.
 //!
 //! A connection that has failed in the middle of a group is replaced: what it still holds is not known.
@@ -44,7 +43,7 @@ pub(crate) struct Writer {
     appender: Arc<Appender>,
 }
 
-/// A group takes in nobody after this: the first in it waits for the last.
+/// A group takes in nobody when the first who is done has waited for this long.
 const GROUP_TIME: Duration = Duration::from_millis(20);
 
 impl Writer {
@@ -158,14 +157,18 @@ impl Loop {
             Ok(group) => group,
             Err(error) => return self.refuse(&error),
         };
-        let began = Instant::now();
-        let mut released = Vec::new();
+        let mut released: Vec<Waiter> = Vec::new();
+        let mut since = None;
         while released.len() < self.waiting.max
-            && began.elapsed() < GROUP_TIME
+            && since.is_none_or(|since: Instant| since.elapsed() < GROUP_TIME)
             && let Some(asker) = self.waiting.next_turn()
         {
             match lend(&group, asker).await {
-                Ok(waiter) => released.extend(waiter),
+                Ok(Some(waiter)) => {
+                    released.push(waiter);
+                    since.get_or_insert_with(Instant::now);
+                }
+                Ok(None) => {}
                 Err(error) => {
                     drop(group);
                     self.replace_connection().await;
