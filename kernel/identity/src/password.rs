@@ -9,10 +9,10 @@
 //!   verifies, and the verdict asks for a new one.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use ring::rand::SecureRandom;
 use tokio::sync::Semaphore;
 
@@ -121,6 +121,7 @@ pub struct Verdict {
 pub struct PasswordHasher {
     argon: Argon2<'static>,
     running: Arc<Semaphore>,
+    workspaces: Arc<Workspaces>,
     /// The hash of a password that nobody has, verified against when there is no account.
     dummy: Arc<str>,
 }
@@ -140,8 +141,9 @@ impl PasswordHasher {
             .map_err(|error| PasswordError::Parameters(error.to_string()))?;
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         // Its password need not be secret: the verdict for a missing account is "no" whatever the comparison says.
-        let dummy = hash(&argon, &[0; SALT_LEN], "")?.into();
-        Ok(Self { argon, running: Arc::new(Semaphore::new(threads)), dummy })
+        let workspaces = Arc::new(Workspaces::default());
+        let dummy = hash(&argon, &workspaces, &[0; SALT_LEN], "")?.into();
+        Ok(Self { argon, running: Arc::new(Semaphore::new(threads)), workspaces, dummy })
     }
 
     /// The PHC string to store for a password.
@@ -156,8 +158,8 @@ impl PasswordHasher {
         let hasher = self.clone();
         async move {
             drawn?;
-            let argon = hasher.argon.clone();
-            hasher.run(move || hash(&argon, &salt, &password)).await
+            let (argon, workspaces) = (hasher.argon.clone(), hasher.workspaces.clone());
+            hasher.run(move || hash(&argon, &workspaces, &salt, &password)).await
         }
     }
 
@@ -166,8 +168,8 @@ impl PasswordHasher {
     pub async fn verify(&self, stored: Option<&str>, candidate: String) -> Result<Verdict, PasswordError> {
         let exists = stored.is_some();
         let phc = stored.unwrap_or(&self.dummy).to_owned();
-        let argon = self.argon.clone();
-        let verdict = self.run(move || verify(&argon, &phc, &candidate)).await?;
+        let (argon, workspaces) = (self.argon.clone(), self.workspaces.clone());
+        let verdict = self.run(move || verify(&argon, &workspaces, &phc, &candidate)).await?;
         Ok(Verdict { matches: verdict.matches && exists, needs_rehash: verdict.needs_rehash && exists })
     }
 
@@ -192,16 +194,53 @@ impl fmt::Debug for PasswordHasher {
     }
 }
 
-fn hash(argon: &Argon2<'_>, salt: &[u8], password: &str) -> Result<String, PasswordError> {
-    let salt = SaltString::encode_b64(salt).map_err(|error| PasswordError::Hash(error.to_string()))?;
-    let hash =
-        argon.hash_password(password.as_bytes(), &salt).map_err(|error| PasswordError::Hash(error.to_string()))?;
+/// The memory that hashes are computed in. It is used again and again: what is given back to the allocator by one thread
+/// after another stays with each of them, and a burst of sign-ins would cost many times what is in use at once.
+#[derive(Default)]
+struct Workspaces(Mutex<Vec<Vec<Block>>>);
+
+impl Workspaces {
+    fn with<T>(&self, blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
+        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut memory = free.unwrap_or_default();
+        if memory.len() < blocks {
+            memory = vec![Block::default(); blocks];
+        }
+        let result = work(&mut memory[..blocks]);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+        result
+    }
+}
+
+fn compute(
+    argon: &Argon2<'_>,
+    workspaces: &Workspaces,
+    password: &str,
+    salt: &[u8],
+    length: usize,
+) -> Result<Output, PasswordError> {
+    let mut out = vec![0; length];
+    let computed = workspaces.with(argon.params().block_count(), |memory| {
+        argon.hash_password_into_with_memory(password.as_bytes(), salt, &mut out, memory)
+    });
+    computed.map_err(|error| PasswordError::Hash(error.to_string()))?;
+    Output::new(&out).map_err(|error| PasswordError::Hash(error.to_string()))
+}
+
+fn hash(argon: &Argon2<'_>, workspaces: &Workspaces, salt: &[u8], password: &str) -> Result<String, PasswordError> {
+    let failed = |error: argon2::password_hash::Error| PasswordError::Hash(error.to_string());
+    let text = SaltString::encode_b64(salt).map_err(failed)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(argon.params()).map_err(failed)?,
+        salt: Some(text.as_salt()),
+        hash: Some(compute(argon, workspaces, password, salt, Params::DEFAULT_OUTPUT_LEN)?),
+    };
     Ok(hash.to_string())
 }
 
-fn verify(argon: &Argon2<'_>, phc: &str, candidate: &str) -> Result<Verdict, PasswordError> {
-    use argon2::password_hash::Error::Password;
-
+fn verify(argon: &Argon2<'_>, workspaces: &Workspaces, phc: &str, candidate: &str) -> Result<Verdict, PasswordError> {
     let unreadable = |error: &dyn fmt::Display| PasswordError::StoredHash(error.to_string());
     let stored = PasswordHash::new(phc).map_err(|error| unreadable(&error))?;
     let params = Params::try_from(&stored).map_err(|error| unreadable(&error))?;
@@ -209,19 +248,21 @@ fn verify(argon: &Argon2<'_>, phc: &str, candidate: &str) -> Result<Verdict, Pas
         return Err(unreadable(&format!("it asks for {} KiB of memory", params.m_cost())));
     }
     // Without these nothing could ever match, which is not the same as a wrong password.
-    if stored.salt.is_none() || stored.hash.is_none() {
+    let (Some(salt), Some(expected)) = (stored.salt, stored.hash) else {
         return Err(unreadable(&"it has no salt or no hash"));
-    }
-    let matches = match argon.verify_password(candidate.as_bytes(), &stored) {
-        Ok(()) => true,
-        Err(Password) => false,
-        Err(error) => return Err(unreadable(&error)),
     };
+    let algorithm = Algorithm::try_from(stored.algorithm).map_err(|error| unreadable(&error))?;
+    let version = stored.version.map_or(Ok(Version::V0x13), Version::try_from).map_err(|error| unreadable(&error))?;
+    let mut buffer = [0; Salt::MAX_LENGTH];
+    let salt = salt.decode_b64(&mut buffer).map_err(|error| unreadable(&error))?;
     let current = argon.params();
-    let same = stored.algorithm == Algorithm::Argon2id.ident()
+    let same = algorithm == Algorithm::Argon2id
         && stored.version == Some(Version::V0x13.into())
         && (params.m_cost(), params.t_cost(), params.p_cost(), params.output_len())
             == (current.m_cost(), current.t_cost(), current.p_cost(), current.output_len());
+    let by_stored = Argon2::new(algorithm, version, params);
+    // Outputs are compared in constant time.
+    let matches = compute(&by_stored, workspaces, candidate, salt, expected.len())? == expected;
     Ok(Verdict { matches, needs_rehash: matches && !same })
 }
 
@@ -300,7 +341,8 @@ mod tests {
     async fn an_older_argon_variant_verifies_and_asks_for_a_new_hash() {
         let hasher = hasher(64, 1, 1);
         let older = Argon2::new(Algorithm::Argon2i, Version::V0x13, hasher.argon.params().clone());
-        let phc = hash(&older, &[7; SALT_LEN], "correct horse").unwrap();
+        let salt = SaltString::encode_b64(&[7; SALT_LEN]).unwrap();
+        let phc = argon2::PasswordHasher::hash_password(&older, b"correct horse", &salt).unwrap().to_string();
         let verdict = hasher.verify(Some(&phc), "correct horse".to_owned()).await.unwrap();
         assert_eq!(verdict, Verdict { matches: true, needs_rehash: true });
     }
@@ -329,7 +371,7 @@ mod tests {
                         Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(4096, 1, 1, None).unwrap());
                     let work = move || {
                         most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
-                        let phc = hash(&argon, &[0; SALT_LEN], "x");
+                        let phc = hash(&argon, &Workspaces::default(), &[0; SALT_LEN], "x");
                         running.fetch_sub(1, SeqCst);
                         phc
                     };

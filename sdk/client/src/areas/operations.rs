@@ -1,12 +1,9 @@
 //! Health, and what only a development kernel answers.
 
-use plinth_api::{
-    Page,
-    operations::{ClockReading, Health, MoveClock, OutboxMail},
-};
+use plinth_api::operations::{ClockReading, Health, MoveClock, Outbox};
 
 use super::{Call, Verbs};
-use crate::{Client, Query};
+use crate::Client;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Operations<'a>(pub(super) &'a Client);
@@ -23,8 +20,8 @@ impl Operations<'_> {
     }
 
     /// Mails that wait in a development kernel.
-    pub fn outbox(self, query: impl Into<Query>) -> Call<Page<OutboxMail>> {
-        self.0.list("dev/outbox", query)
+    pub fn outbox(self) -> Call<Outbox> {
+        self.0.read("dev/outbox")
     }
 
     /// What time a development kernel thinks it is.

@@ -189,7 +189,7 @@ async fn access() {
         ("DELETE impersonations/ses_1", end(client.impersonations().end(session))),
         ("GET /healthz anonymous", end(client.operations().health())),
         ("GET /readyz anonymous", end(client.operations().readiness())),
-        ("GET dev/outbox", end(client.operations().outbox(()))),
+        ("GET dev/outbox", end(client.operations().outbox())),
         ("GET dev/clock", end(client.operations().clock())),
         ("POST dev/clock", end(client.operations().move_clock(&MoveClock { advance_seconds: 60 }))),
     ];
