@@ -45,6 +45,18 @@ fn options(path: &Path, config: &StoreConfig) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
+/// A reader sets nothing that is kept in the file: that would have to wait for a writer that is at work.
+fn reading(path: &Path, config: &StoreConfig) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(config.sqlite.busy_timeout)
+        .pragma("cache_size", "-16384")
+        .pragma("temp_store", "memory")
+        .pragma("query_only", "on")
+        .statement_cache_capacity(256)
+        .disable_statement_logging()
+}
+
 /// A connection is a thread of this process: it does not go away while it idles, and needs no test before it is used.
 fn pool() -> SqlitePoolOptions {
     SqlitePoolOptions::new().idle_timeout(None).max_lifetime(None).test_before_acquire(false)
@@ -66,9 +78,9 @@ pub(crate) async fn open(path: &Path, config: &StoreConfig) -> Result<SqlitePool
     let readers = || {
         pool()
             .max_connections(config.sqlite.readers.max(1))
-            .min_connections(1)
+            .min_connections(config.sqlite.readers.max(1))
             .acquire_timeout(config.acquire_timeout)
-            .connect_with(options.clone().pragma("query_only", "on"))
+            .connect_with(reading(path, config))
     };
     let readers = patiently(limit, readers).await?;
     Ok(SqlitePools { readers, writer, options })
