@@ -80,6 +80,9 @@ impl Run<'_> {
 fn work_folder() -> Result<PathBuf> {
     let folder = repo::metadata()?.target_directory.join("schemathesis");
     std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be created", folder.display()))?;
+    // Whoever makes requests without credentials means it: signing up by itself would make them somebody.
+    std::fs::write(folder.join("schemathesis.toml"), "[auth]\nauto-signup = false\n")
+        .with_context(|| format!("{} cannot be written to", folder.display()))?;
     Ok(folder)
 }
 
