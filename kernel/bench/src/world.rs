@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use plinth_core::World;
 use plinth_gateway::{
-    AccessLog, Edge, EdgeConfig, LogFormat, Mounted, Parts, Readiness,
+    AccessLog, EdgeConfig, LogFormat, Mounted, Parts, Readiness,
     address::{Forwarding, TrustedProxies},
     assemble,
     limit::Policy,
@@ -15,9 +15,7 @@ use plinth_identity::{Identity, IdentityConfig};
 use plinth_store::{Database, Store, StoreConfig, keyring::MasterKeys};
 
 pub struct Kernel {
-    pub identity: Identity,
     pub router: axum::Router,
-    pub edge: Arc<Edge>,
     pub folder: tempfile::TempDir,
 }
 
@@ -57,16 +55,10 @@ impl Kernel {
             readiness: Readiness::default(),
             docs: true,
         };
-        let (router, edge) = assemble(parts, mounted);
-        Ok(Self { identity, router, edge, folder })
+        let (router, _) = assemble(parts, mounted);
+        Ok(Self { router, folder })
     }
 
-    pub fn store(&self) -> &Store {
-        self.identity.store()
-    }
-}
-
-impl Kernel {
     /// A request in process; fails when the answer is not a success.
     pub async fn call(
         &self,
